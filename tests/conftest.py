@@ -1,0 +1,53 @@
+"""What every test may use: one fixed moment, one clock that only a test moves, one secret, and no network by surprise."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rollout.testing import ManualClock
+
+NOW = 1_763_000_000.0
+SECRET = "5f3c9a1e7b2d4c6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7"  # gitleaks:allow (fixed, tests only)
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile(
+    "laptop", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "laptop")
+
+
+@pytest.fixture
+def now() -> float:
+    """One fixed moment, seconds since the epoch, UTC."""
+    return NOW
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that starts at NOW and moves only when told."""
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def secret() -> str:
+    """A secret of 64 hex digits that is not the seeds' example."""
+    return SECRET
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that opens an IP connection without saying so with `@pytest.mark.network` or `postgres`."""
+    if request.node.get_closest_marker("network") or request.node.get_closest_marker("postgres"):
+        return
+    real = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            raise AssertionError(f"a test without the network marker tried to connect to {address!r}")
+        real(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
