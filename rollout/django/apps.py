@@ -1,0 +1,16 @@
+"""The Django app `rollout`: its label and the place where its system checks are registered.
+
+Starting the app opens no connection, starts no thread and reads no database. Explained in docs/reference/settings.md.
+"""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class RolloutConfig(AppConfig):
+    """The joint of the two packages in a Django project: the gate in front of a dispatch."""
+
+    name = "rollout.django"
+    label = "rollout"
+    verbose_name = "Rollout"

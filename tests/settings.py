@@ -1,0 +1,18 @@
+"""Settings of this repository's own tests: both apps installed, everything off, one database in memory."""
+
+from __future__ import annotations
+
+SECRET_KEY = "tests-only"
+DEBUG = False
+USE_TZ = True
+ROOT_URLCONF = "tests.urls"
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rollout.django",
+    "webhooks_core.django",
+]
+WEBHOOKS = {"ENVIRONMENT": "test"}
