@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `docs`.
+
+Needs nothing but Python >= 3.11 with pip: it makes `.venv` (or the folder that ROLLOUT_VENV names), installs what
+the verb needs, and runs. Ctrl-C ends everything it started. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / os.environ.get("ROLLOUT_VENV", ".venv")
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+RINGS = ("errors", "context", "percentage", "flags", "decision", "controls", "events", "bucketing", "rules", "evaluator",
+         "live", "gate", "scheme", "endpoint", "keys", "envelope", "pii", "signer", "verifier", "outcome", "retry",
+         "breaker", "address", "delivery", "receiving")  # fmt: skip
+RING_FILES = ",".join(f"*/{name}.py" for name in RINGS)
+
+
+class Failed(Exception):
+    """A step that did not pass; the message says which and how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Something outside Python that some tests need."""
+
+    name: str
+    marker: str
+    where: str
+
+    def is_there(self) -> bool:
+        """Return whether it answers now."""
+        if self.marker == "postgres":
+            parts = urlsplit(self.where)
+            try:
+                socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 5432), timeout=1).close()
+            except OSError:
+                return False
+            return True
+        return shutil.which(self.where) is not None
+
+
+SERVICES = (
+    Service(name="PostgreSQL", marker="postgres", where=POSTGRES),
+    Service(name="Node.js", marker="node", where="node"),
+)
+
+
+# --- running things ------------------------------------------------------------------------------------------------
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
+    """Run *command* in a process group of its own; on Ctrl-C or SIGTERM end the whole group."""
+    child = subprocess.Popen(
+        [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=os.name != "nt"
+    )
+    try:
+        status = child.wait()
+    except BaseException:
+        end(child)
+        raise
+    if status != 0:
+        raise Failed(f"{' '.join(str(part) for part in command[:4])} … ended with status {status}")
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End *child* and all it started: politely, then firmly."""
+    for number, patience in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (getattr(signal, "SIGKILL", signal.SIGTERM), 3.0)):
+        try:
+            os.killpg(child.pid, number) if os.name != "nt" else child.send_signal(number)
+        except (ProcessLookupError, PermissionError):
+            return
+        try:
+            child.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def on_sigterm(_number: int, _frame: object) -> None:
+    """Make SIGTERM end what we started, as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def install(extras: str) -> Path:
+    """Make the environment if it is not there, install this project with *extras*, and return its Python."""
+    python = BIN / ("python.exe" if os.name == "nt" else "python")
+    if not python.exists():
+        say(f"making {VENV.name} with Python {sys.version.split()[0]}")
+        venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+    inputs = b"".join((ROOT / name).read_bytes() for name in ("setup.cfg", "constraints.txt", "pyproject.toml"))
+    stamp = VENV / f".installed-{extras.replace(',', '-')}"
+    print_of_inputs = hashlib.sha256(inputs).hexdigest()
+    if not stamp.exists() or stamp.read_text() != print_of_inputs:
+        say(f"installing the project with its extras [{extras}] (once; a minute or two)")
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "-c", ROOT / "constraints.txt", "-e", f"{ROOT}[{extras}]")  # fmt: skip
+        stamp.write_text(print_of_inputs)
+    return python
+
+
+def say(text: str) -> None:
+    """Print one line of our own, at once."""
+    print(f"dev.py: {text}", flush=True)
+
+
+# --- the verbs -----------------------------------------------------------------------------------------------------
+
+
+def demo(arguments: list[str]) -> None:
+    """Watch real events pass the flag, get signed, cross HTTP and be verified; then break things. Under a minute."""
+    run(install("django"), ROOT / "example" / "demo.py", *arguments)
+
+
+def test(arguments: list[str], *, coverage: bool = False) -> None:
+    """Run the tests; what a missing service leaves out is said. `--quick` leaves out what takes over two seconds."""
+    python = install("dev")
+    missing = [service for service in SERVICES if not service.is_there()]
+    if missing and CI:
+        raise Failed("not there, and nothing is skipped in CI: " + ", ".join(service.name for service in missing))
+    unwanted = [service.marker for service in missing]
+    quick = "--quick" in arguments
+    rest = [argument for argument in arguments if argument != "--quick"]
+    if quick:
+        unwanted.append("slow")
+    marks = ["-m", " and ".join(f"not {marker}" for marker in unwanted)] if unwanted else []
+    workers = [] if any(argument.startswith(("-n", "-p", "--pdb")) for argument in rest) else ["-n", str(os.cpu_count() or 2)]
+    runner = ["-m", "coverage", "run", "-m", "pytest"] if coverage else ["-m", "pytest"]
+    run(python, "-X", "dev", *runner, "-q", *workers, *marks, *rest)
+    for service in missing:
+        say(f"left out: the tests that need {service.name} (marker {service.marker}; nothing at {public(service.where)})")
+
+
+def public(where: str) -> str:
+    """Return *where* without a password."""
+    parts = urlsplit(where)
+    return where if parts.password is None else where.replace(f":{parts.password}@", ":…@")
+
+
+def measure_coverage(python: Path) -> None:
+    """Hold branch coverage to 100 % for values, logic and services, and to 95 % overall."""
+    run(python, "-m", "coverage", "combine", "--quiet")
+    run(python, "-m", "coverage", "report", "--fail-under=95", "--skip-covered")
+    run(python, "-m", "coverage", "report", f"--include={RING_FILES}", "--fail-under=100", "--skip-covered")
+
+
+def wheel(python: Path) -> None:
+    """Build the wheel, install it alone in a clean environment outside the tree, and use it there."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        run(python, "-m", "build", "--wheel", "--outdir", place / "dist", ROOT)
+        venv.create(place / "venv", with_pip=True, symlinks=os.name != "nt")
+        clean = place / "venv" / BIN.name / python.name
+        run(clean, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *(place / "dist").glob("*.whl"))
+        run(clean, "-I", ROOT / "tests" / "e2e" / "wheel_smoke.py", cwd=place)
+
+
+def check(arguments: list[str]) -> None:
+    """Run all that must hold before a change lands, fastest first; stop at the first failure."""
+    begun = time.perf_counter()
+    python = install("dev")
+    spent = [("install", time.perf_counter() - begun)]
+    tools = python.parent
+    steps = (
+        ("format", lambda: run(tools / "ruff", "format", "--check", "--quiet", ".")),
+        ("lint", lambda: run(tools / "ruff", "check", "--quiet", ".")),
+        ("imports", lambda: run(tools / "lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT)})),
+        ("types", lambda: run(tools / "mypy")),
+        ("tests", lambda: test(arguments, coverage=True)),
+        ("coverage", lambda: measure_coverage(python)),
+        ("wheel", lambda: wheel(python)),
+        ("docs", lambda: docs([])),
+    )
+    for stale in ROOT.glob(".coverage*"):
+        stale.unlink()
+    for name, step in steps:
+        say(f"{name} …")
+        begun = time.perf_counter()
+        try:
+            step()
+        finally:
+            spent.append((name, time.perf_counter() - begun))
+    print("\n".join(f"{name:<10} {seconds:7.1f} s" for name, seconds in spent), flush=True)
+    say(f"all of it holds, in {sum(seconds for _, seconds in spent):.0f} s")
+
+
+def bench(arguments: list[str]) -> None:
+    """Run the benchmarks (all, or those named: `bench evaluate sign`), each alone, peers beside us in the same run."""
+    python = install("dev,bench")
+    names = [name for name in arguments if not name.startswith("-")]
+    flags = [flag for flag in arguments if flag.startswith("-")]
+    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text())
+    for name in names or known:
+        if name not in known:
+            raise Failed(f"no benchmark named {name!r}; there are: {', '.join(known)}")
+    missed = []
+    for name in names or known:
+        try:
+            run(python, ROOT / "benchmarks" / f"{name}.py", *flags, env={"PYTHONPATH": str(ROOT)})
+        except Failed as failure:
+            missed.append(f"{name}: {failure}")
+    if missed:
+        raise Failed("missed a target:\n" + "\n".join(missed))
+
+
+def docs(arguments: list[str]) -> None:
+    """Build the manual into docs/_build/html, warnings as errors."""
+    python = install("dev")
+    run(python, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", *arguments, "docs", "docs/_build/html")
+    say("the manual is in docs/_build/html/index.html")
+
+
+VERBS = {"demo": demo, "test": test, "check": check, "bench": bench, "docs": docs}
+
+
+def main() -> int:
+    """Read the verb and run it; return the exit status."""
+    if sys.version_info < (3, 11):
+        print(f"dev.py: needs Python >= 3.11, this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, verb in VERBS.items():
+        verbs.add_parser(name, help=(verb.__doc__ or "").splitlines()[0], add_help=False)
+    chosen, rest = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        VERBS[chosen.verb](rest)
+    except Failed as failure:
+        print(f"dev.py: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndev.py: stopped, and all that it had started", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
