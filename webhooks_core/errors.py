@@ -254,7 +254,17 @@ class AddressBlocked(WebhookError):
 
 
 class TransportError(WebhookError):
-    """Say that no usable HTTP response came back; always raised as one of the children."""
+    """Say that no usable HTTP response came back; always raised as one of the children.
+
+    Args:
+        problem: What happened, in our words; never a URL, an address, a header or a body.
+        phase: Where it happened: ``dns``, ``connect``, ``proxy``, ``tls``, ``send``, ``headers``, ``body``; or
+            empty when that is not known.
+    """
+
+    def __init__(self, problem: str = "no usable HTTP response came back", *, phase: str = "") -> None:
+        super().__init__(problem)
+        self.phase = phase
 
 
 class ConnectFailed(TransportError):

@@ -1,8 +1,8 @@
 """Ways to put one attempt on the wire.
 
-`base` holds the port: what an attempt asks and what comes back. `requests` is the one that sends, and it loads the
-`requests` package, so nothing is imported here: `from webhooks_core.transport.requests import RequestsTransport`.
-Explained in docs/explanation/security-model.md, "Outgoing addresses".
+`base` holds the port: what an attempt asks and what comes back. `requests` is the one that sends, and it
+loads the `requests` package, so nothing is imported here: `from webhooks_core.transport.requests import
+RequestsTransport`. Explained in docs/explanation/security-model.md, "Outgoing addresses".
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The port through which an attempt leaves: one request in, one response or one typed error out.
 
-Values and a protocol only: no socket, no clock, no third-party module. The invariant: what a `Request` holds can be
-written to the wire as it is (no header can end its line or frame another body), and its `repr` shows neither URL, headers
-nor body, so that a traceback with locals tells nothing. Explained in docs/explanation/security-model.md.
+Values and a protocol only: no socket, no clock, no third-party module. The invariant: what a `Request` holds
+can be written to the wire as it is (no header can end its line or frame another body), and its `repr` shows
+neither URL, headers nor body, so that a traceback with locals tells nothing. Explained in
+docs/explanation/security-model.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from webhooks_core.errors import ConfigError
@@ -24,7 +26,8 @@ METHODS = ("POST", "GET")  # POST delivers; GET asks an endpoint's HEALTH_URL
 # RFC 9110 §5.6.2 (token) and §5.5 (field values; we write visible ASCII, space and tab, and nothing else).
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
-# The transport frames the message and owns the connection; a caller who sets one of these could frame a second message.
+# The transport frames the message and owns the connection; a caller who sets one of these could frame a
+# second message.
 _OWNED = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"}
 )
@@ -36,8 +39,8 @@ class Request:
 
     Args:
         url: Absolute http(s) URL, as configured. Never shown by `repr`.
-        headers: Names (RFC 9110 tokens) to values (visible ASCII, space, tab). `Host`, `Content-Length` and what else
-            frames a message belong to the transport and are refused.
+        headers: Names (RFC 9110 tokens) to values (visible ASCII, space, tab). `Host`, `Content-Length` and
+            what else frames a message belong to the transport and are refused.
         body: The envelope's bytes, sent as they are.
         timeout_seconds: Wall clock for the whole attempt, name resolution included; above 0, finite.
         endpoint: Whose networks, proxy, CA bundle and client certificate apply.
@@ -51,7 +54,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     timeout_seconds: float
-    endpoint: Endpoint
+    endpoint: Endpoint = field(repr=False)
     method: str = "POST"
 
     def __post_init__(self) -> None:
@@ -64,11 +67,9 @@ class Request:
                 "headers",
                 f"the value of {self._first_unsendable()} holds a character that ends a line or is not ASCII",
             )
-        for name in self.headers:
-            if not _TOKEN.fullmatch(name):
-                raise ConfigError("headers", "a name holds a character that RFC 9110 does not allow")
-            if name.lower() in _OWNED:
-                raise ConfigError(f"headers.{name}", "belongs to the transport and cannot be set")
+        problem = _problem_of_names(tuple(self.headers))
+        if problem is not None:
+            raise ConfigError("headers", problem)
 
     def _first_unsendable(self) -> str:
         return next(
@@ -76,6 +77,17 @@ class Request:
             for name, value in self.headers.items()
             if _UNSENDABLE.search(value)
         )
+
+
+@lru_cache(maxsize=256)  # an application sends the same handful of names all its life
+def _problem_of_names(names: tuple[str, ...]) -> str | None:
+    if not all(_TOKEN.fullmatch(name) for name in names):
+        return "a name holds a character that RFC 9110 does not allow"
+    lower = [name.lower() for name in names]
+    if len(set(lower)) < len(lower):
+        return "a name is there twice"
+    owned = next((name for name in lower if name in _OWNED), None)
+    return None if owned is None else f"{owned} belongs to the transport and cannot be set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
