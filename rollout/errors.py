@@ -1,0 +1,94 @@
+"""Every error this package raises on purpose: one tree, drawn here, each with the facts it is made of.
+
+    RolloutError
+    ├ ConfigError (path, problem)        a setting, a file, a value: correct it
+    ├ FlagNotFound (key, known_near)     no such flag: define it or correct the key
+    ├ TypeMismatch (key, wanted, got)    a flag of another type was asked for
+    ├ TargetingKeyMissing (key)          no unit was given
+    └ InvalidContext (key, problem)      a unit or attribute that cannot be used
+
+Evaluating a flag raises none of them: there they become the reason and the code of a `Decision`. They are raised
+where a person builds something: a percentage, a flag, a configuration. Messages name the place and what is allowed,
+and never hold a secret, a body or personal data. Explained in docs/reference/flag-file.md.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "FlagNotFound",
+    "InvalidContext",
+    "RolloutError",
+    "TargetingKeyMissing",
+    "TypeMismatch",
+]
+
+
+class RolloutError(Exception):
+    """The root: catch it to catch whatever this package raises on purpose."""
+
+
+class ConfigError(RolloutError):
+    """Something a person wrote cannot be used. Correct the value at *path*; the last good one stays in force.
+
+    Args:
+        path: Where it stands, such as `flags.tournament-webhooks.percentage` or a setting's name.
+        problem: What is wrong and what is allowed, without the value where that could be a secret.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+class FlagNotFound(RolloutError):
+    """No flag has this key. Define it, or use one of *known_near*."""
+
+    def __init__(self, key: str, known_near: tuple[str, ...] = ()) -> None:
+        super().__init__(key, known_near)
+        self.key = key
+        self.known_near = known_near
+
+    def __str__(self) -> str:
+        near = f" (nearest known: {', '.join(self.known_near)})" if self.known_near else ""
+        return f"no flag {self.key!r}{near}"
+
+
+class TypeMismatch(RolloutError):
+    """A flag was asked for a type that it does not have. Ask for *got*, or define another flag."""
+
+    def __init__(self, key: str, wanted: str, got: str) -> None:
+        super().__init__(key, wanted, got)
+        self.key = key
+        self.wanted = wanted
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"flag {self.key!r} is {self.got}, not {self.wanted}"
+
+
+class TargetingKeyMissing(RolloutError):
+    """No unit was given to take the percentage of. Pass its id: an integer, a text or a UUID."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"flag {self.key!r}: no unit given; pass an integer, a text that is not empty, or a UUID"
+
+
+class InvalidContext(RolloutError):
+    """A unit or the attributes cannot be used. The message says of which type they were, never their value."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key, problem)
+        self.key = key
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"flag {self.key!r}: {self.problem}"
