@@ -1,0 +1,1 @@
+"""Settings by environment: development, staging, production; demo and receiver for runs on one machine."""

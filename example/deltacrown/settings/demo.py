@@ -1,0 +1,54 @@
+"""For the demo, the smoke scripts and the tests: one machine, one temporary folder, one receiver on loopback.
+
+Everything comes from the environment that `loopback.project` prepares. Some times are shorter than their
+defaults so that a demo fits into a minute; the demo prints which, beside the default of each.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from deltacrown.logs import logging_to
+from deltacrown.settings.base import *  # noqa: F403
+from deltacrown.settings.base import ROLLOUT, WEBHOOKS
+
+_folder = os.environ["DEMO_FOLDER"]
+_address = urlsplit(os.environ["WEBHOOK_ENDPOINT"])
+
+SECRET_KEY = "for-one-run-on-one-machine"
+ALLOWED_HOSTS = ["127.0.0.1"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.path.join(_folder, "demo.sqlite3"),
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            "timeout": 10,
+        },
+    }
+}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+NOTIFICATIONS_WEBHOOK_ENABLED = True
+WEBHOOK_ENDPOINT = _address.geturl()
+WEBHOOK_SECRET = os.environ["WEBHOOK_SECRET"]
+WEBHOOK_TIMEOUT = float(os.environ.get("WEBHOOK_TIMEOUT", "10"))
+WEBHOOK_CB_WINDOW_SECONDS = int(os.environ.get("WEBHOOK_CB_WINDOW_SECONDS", "120"))
+WEBHOOK_CB_OPEN_SECONDS = int(os.environ.get("WEBHOOK_CB_OPEN_SECONDS", "60"))
+
+ROLLOUT = {
+    **ROLLOUT,
+    "SOURCE": "file",
+    "FILE": os.path.join(_folder, "flags.json"),
+    "KILL_FILE": os.path.join(_folder, "kill"),
+}
+WEBHOOKS = {
+    **WEBHOOKS,
+    "ENVIRONMENT": os.environ.get("ENVIRONMENT", "demo"),
+    "ALLOW_HTTP": True,
+    "ALLOW_NETWORKS": [f"127.0.0.1/32:{_address.port}"],
+}
+
+LOGGING = logging_to(os.path.join(_folder, "deltacrown.log"), level="DEBUG")

@@ -1,0 +1,50 @@
+"""For production: as the runbook's pre-flight wants it. Starts off, at 0 %, and says nothing it should not.
+
+`NOTIFICATIONS_WEBHOOK_ENABLED` is not set here: the environment turns it on, and *off* wins wherever it is
+said. The percentage is in the flag file, read while the processes run: no restart. The kill file stops every
+process of this host within a second, with the database and the cache down.
+"""
+
+from __future__ import annotations
+
+import os
+
+from deltacrown.logs import logging_to
+from deltacrown.settings.base import *  # noqa: F403
+from deltacrown.settings.base import ROLLOUT, WEBHOOKS
+
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "")  # empty: Django refuses to start
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "deltacrown.example").split(",")
+SECURE_SSL_REDIRECT = True
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": os.environ.get("DATABASE_NAME", "deltacrown"),
+        "USER": os.environ.get("DATABASE_USER", "deltacrown"),
+        "PASSWORD": os.environ.get("DATABASE_PASSWORD", ""),
+        "HOST": os.environ.get("DATABASE_HOST", ""),
+        "PORT": os.environ.get("DATABASE_PORT", ""),
+    }
+}
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+
+# Required once it is on.
+WEBHOOK_ENDPOINT = os.environ.get("WEBHOOK_ENDPOINT", "https://api.deltacrown.example/webhooks/inbound")
+WEBHOOK_SECRET = os.environ.get("WEBHOOK_SECRET")  # from the secrets manager
+
+# Who is in, and how fast to stop.
+ROLLOUT = {
+    **ROLLOUT,
+    "SOURCE": "file",
+    "FILE": "/etc/deltacrown/flags.json",
+    "KILL_FILE": "/var/lib/rollout/kill",
+}
+WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "production"}
+
+LOGGING = logging_to(os.environ.get("DELTACROWN_LOG", "/var/log/deltacrown-prod.log"))

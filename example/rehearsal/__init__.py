@@ -1,0 +1,1 @@
+"""The demo's chapters: the percentage raised, a receiver that is ill, personal data, replays, stopping."""

@@ -1,0 +1,116 @@
+"""Run the demo: prepare a project and a receiver, play the chapters, compare every number with its claim."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+from loopback.logbook import Logbook, personal_data
+from loopback.project import Project, prepare
+from loopback.receiver_process import ReceiverProcess
+from rehearsal import page
+from rehearsal.expectations import Expectations
+
+# name: (value here, default). Nothing else differs from a real installation.
+SHORTENED = {
+    "WEBHOOK_TIMEOUT": ("1", "10"),
+    "WEBHOOK_CB_WINDOW_SECONDS": ("5", "120"),
+    "WEBHOOK_CB_OPEN_SECONDS": ("2", "60"),
+}
+TOURNAMENTS = 200
+QUICK_TOURNAMENTS = 60
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo and return its exit status: 0 only when every expectation holds."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    expect = Expectations()
+    begun = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="rollout-demo-", ignore_cleanup_errors=True) as name:
+            _play(Path(name), expect, tournaments=QUICK_TOURNAMENTS if options.quick else TOURNAMENTS)
+    except KeyboardInterrupt:
+        print("\nstopped, and all that it had started", flush=True)
+        return 130
+    _summary(expect, seconds=time.monotonic() - begun)
+    if options.json:
+        print(expect.as_json(), flush=True)
+    return 0 if expect.ok else 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="demo", description="Watch real webhooks pass a percentage; then break things."
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print all expectations as one JSON object, as the last line"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_TOURNAMENTS} tournaments instead of {TOURNAMENTS}"
+    )
+    return parser.parse_args(arguments)
+
+
+def _play(folder: Path, expect: Expectations, *, tournaments: int) -> None:
+    page.title("Webhooks behind a percentage")
+    page.paragraph(
+        f"{tournaments} tournaments, real payments and matches, a receiver in a process of its own, real HTTP on "
+        "the loopback interface. Under a minute. Ctrl-C ends everything."
+    )
+    page.blank()
+    page.paragraph("Shortened here by settings, so that it fits into a minute:")
+    page.lines([f"  {name} = {value} (default {default})" for name, (value, default) in SHORTENED.items()])
+    page.paragraph("The waits between attempts are the real ones: 2 s, then 4 s.")
+    secret = secrets.token_hex(32)
+    with ReceiverProcess(secret=secret, folder=folder) as receiver:
+        shortened = {name: value for name, (value, _) in SHORTENED.items()}
+        project = prepare(folder, endpoint=receiver.url, secret=secret, percentage="0", environment=shortened)
+        _chapters(project, receiver, expect, tournaments=tournaments)
+
+
+def _chapters(project: Project, receiver: ReceiverProcess, expect: Expectations, *, tournaments: int) -> None:
+    """Play all chapters. Imported here, because models exist only once Django is set up."""
+    from rehearsal import faults, outage, privacy, replays, steps, stopping, world
+    from rehearsal.stage import Stage
+
+    stage = Stage(
+        world=world.build(tournaments),
+        project=project,
+        receiver=receiver,
+        expect=expect,
+        log=Logbook(project.log),
+    )
+    expect.equal("receiver's health", receiver.health().body, '{"status": "healthy"}')
+    steps.show(stage, 1)
+    faults.show(stage, 2, timeout_seconds=float(SHORTENED["WEBHOOK_TIMEOUT"][0]))
+    outage.show(stage, 3, open_seconds=float(SHORTENED["WEBHOOK_CB_OPEN_SECONDS"][0]))
+    replays.show(stage, 4)
+    stopping.show(stage, 5)
+    privacy.show(stage, 6)
+    lines = stage.log.all_lines() + Logbook(receiver.log).all_lines()
+    expect.equal(
+        "log lines that the runbook's own checks for personal data find", len(personal_data(lines)), 0
+    )
+
+
+def _summary(expect: Expectations, *, seconds: float) -> None:
+    page.chapter(
+        7,
+        "What was expected, and what was measured",
+        see="You see: one line for each claim. `verified` is always the receiver's own count.",
+    )
+    expect.show()
+    page.blank()
+    missed = sum(not expectation.ok for expectation in expect.all)
+    verdict = "all hold" if expect.ok else f"{missed} MISSED"
+    page.paragraph(f"{len(expect.all)} expectations, {verdict}; {seconds:.0f} s.")
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """Make SIGTERM end the demo as Ctrl-C does, its receiver included."""
+    raise KeyboardInterrupt
