@@ -1,8 +1,10 @@
 """Where webhooks go: `Endpoint` (URL, keys, limits) and the rules a URL must meet before it is believed.
 
-Only values and their checks: names are resolved and addresses judged at send time (`address.py`, `transport/`).
-Invariant: an `Endpoint` that exists has a well-formed http(s) URL without userinfo and fragment, and its `repr`
-shows neither URL nor keys (either may hold a token). Settings are explained in docs/reference/settings.md.
+Only values and their checks: names are resolved and addresses judged at send time (`address.py`,
+`transport/`).
+Invariant: an `Endpoint` that exists has a well-formed http(s) URL without userinfo and fragment, and its
+`repr` shows neither URL nor keys (either may hold a token). Settings are explained in
+docs/reference/settings.md.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ MAX_URL_CHARACTERS = (
 
 # A short id, never a URL: it becomes a log value and a metric label.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
-# Printable ASCII without space, `"`, `<`, `>`, `\`, `^`, backtick, braces and `|` (RFC 3986 §2): parsers disagree on the rest.
+# Printable ASCII without space, `"`, `<`, `>`, `\`, `^`, backtick, braces and `|` (RFC 3986 §2): parsers
+# disagree on the rest.
 _URL_TEXT = re.compile(r"[!#-;=?-\[\]_a-z~]+\Z")
 _HOST = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?\Z"
@@ -51,6 +54,7 @@ class AllowedNetwork:
         Args:
             text: Address, `/`, prefix length, and optionally `:` and a port from 1 to 65535.
             path: Name of the setting, for the error.
+
         Raises:
             ConfigError: Anything else, host bits set included.
         """
@@ -134,9 +138,10 @@ def check_url(url: object, *, allow_http: bool, path: str = "WEBHOOK_ENDPOINT") 
         url: Absolute URL in ASCII (an international host in its `xn--` form).
         allow_http: Whether plain http is good enough (DEBUG, or allowed by setting).
         path: Name of the setting, for the error.
+
     Raises:
-        ConfigError: No host, userinfo, fragment, another scheme, plain http where it is not allowed, a port outside
-            1–65535, characters that parsers disagree about.
+        ConfigError: No host, userinfo, fragment, another scheme, plain http where it is not allowed, a port
+            outside 1–65535, characters that parsers disagree about.
     """
     if not isinstance(url, str):
         raise ConfigError(path, f"must be an http(s) URL, not {type(url).__name__}")

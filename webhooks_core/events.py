@@ -1,8 +1,8 @@
 """Facts: what happened, as frozen values, one for each log line of the contract §9.
 
-Logic and services emit facts; observers (log, metrics, a test's list) turn them into something. Nothing here knows
-who listens. Invariant: a fact never holds a secret, a body or a URL, and an observer that fails never breaks what it
-observes (`emit`). The lines they become are in docs/reference/log-lines.md.
+Logic and services emit facts; observers (log, metrics, a test's list) turn them into something. Nothing
+here knows who listens. Invariant: a fact never holds a secret, a body or a URL, and an observer that fails
+never breaks what it observes (`emit`). The lines they become are in docs/reference/log-lines.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class AttemptStarted:
 class Delivered:
     """The receiver answered 2xx.
 
-    `latency_seconds` is the time spent in attempts, failed ones included; `elapsed_seconds` adds planned waits.
+    `latency_seconds` is the time spent in attempts, failed ones included; `elapsed_seconds` adds planned
+    waits.
     """
 
     event: str
@@ -99,12 +100,21 @@ class EndpointGone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened:
-    """A breaker opened: `failures` deliveries failed within `window_seconds`, or its probe failed."""
+    """A closed breaker opened: `failures` deliveries had failed within `window_seconds`."""
 
     endpoint: str
     failures: int
     window_seconds: float
-    probe_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerReopened:
+    """A probe failed: the breaker stays open for `open_for_seconds` more. Not another opening (contract
+    §7).
+    """
+
+    endpoint: str
+    open_for_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +248,7 @@ Fact = (
     | GivenUp
     | EndpointGone
     | BreakerOpened
+    | BreakerReopened
     | BreakerHalfOpened
     | BreakerClosed
     | BreakerForced
@@ -259,8 +270,8 @@ Observer = Callable[[Fact], None]
 def emit(observer: Observer | None, fact: Fact) -> None:
     """Tell *observer* a *fact*; whatever it raises stays here.
 
-    A failure is itself reported: to the observer as `ObserverFailed`, and, where that fails too, through Python's
-    hook for errors that nobody can catch (`sys.unraisablehook`), without the error's text.
+    A failure is itself reported: to the observer as `ObserverFailed`, and, where that fails too, through
+    Python's hook for errors that nobody can catch (`sys.unraisablehook`), without the error's text.
     """
     if observer is None:
         return

@@ -1,8 +1,8 @@
 """What came of an attempt: the classes of the contract §6 and the one function that assigns them.
 
 Pure: a status, a body and the number of the attempt go in, an `Outcome` comes out. What to do about it is
-`retry.py`'s business, what it means for the endpoint is `breaker.py`'s. Invariant: every result has exactly one
-outcome, and every text produced here is made of our own words, so that it may be logged.
+`retry.py`'s business, what it means for the endpoint is `breaker.py`'s. Invariant: every result has exactly
+one outcome, and every text produced here is made of our own words, so that it may be logged.
 Explained in docs/reference/outcomes.md.
 """
 
@@ -13,18 +13,22 @@ from typing import Protocol
 
 from webhooks_core.errors import AddressBlocked, ConnectFailed, TimedOut, TlsFailed, TransportError
 
-# RFC 9110 §15.5.9 (408), RFC 8470 §5.2 (425), RFC 6585 §4 (429): the client errors that ask to be tried again.
+# RFC 9110 §15.5.9 (408), RFC 8470 §5.2 (425), RFC 6585 §4 (429): the client errors that ask to be tried
+# again.
 RETRIED_STATUSES = frozenset({408, 425, 429})
 # RFC 9110 §15.5.11: the resource is no longer there and the condition is likely to be permanent.
 GONE = 410
-# The seeds' receiver answers "Duplicate webhook (replay detected)"; only as much of a body is read as a transport keeps.
+# The seeds' receiver answers "Duplicate webhook (replay detected)"; only as much of a body is read as a
+# transport keeps.
 DUPLICATE_WORD = b"duplicate"
 DUPLICATE_STATUSES = frozenset({401, 403, 409})
 SEARCHED_BYTES = 16_384
 
 
 class Outcome(StrEnum):
-    """Name what came of an attempt (or why there was none), by class. The values reach metrics and databases."""
+    """Name what came of an attempt (or why there was none), by class. The values reach metrics and
+    databases.
+    """
 
     SUCCESS = "success"
     CLIENT_ERROR = "client_error"
@@ -41,8 +45,8 @@ class Outcome(StrEnum):
 
 
 _RETRIED = frozenset({Outcome.SERVER_ERROR, Outcome.TIMEOUT, Outcome.CONNECTION_ERROR, Outcome.TLS_ERROR})
-# A 3xx is a failure (contract §4). A blocked address, an open breaker and PII never reached the receiver, and an
-# unconfirmed duplicate shows a receiver that works: these four say nothing against the endpoint.
+# A 3xx is a failure (contract §4). A blocked address, an open breaker and PII never reached the receiver,
+# and an unconfirmed duplicate shows a receiver that works: these four say nothing against the endpoint.
 _COUNTED = _RETRIED | {Outcome.CLIENT_ERROR, Outcome.REDIRECT, Outcome.SIGNATURE_REJECTED}
 
 
@@ -64,9 +68,10 @@ def classify(result: Answer | Exception, *, attempt: int) -> Outcome:
     """Assign one outcome to the *result* of an attempt.
 
     Args:
-        result: The response, or the exception that the transport raised. An exception of a foreign kind counts as
-            a connection error: nothing is known to have arrived.
-        attempt: Number of this attempt, from 1. Only a later attempt can meet the mark that an earlier one left.
+        result: The response, or the exception that the transport raised. An exception of a foreign kind
+            counts as a connection error: nothing is known to have arrived.
+        attempt: Number of this attempt, from 1. Only a later attempt can meet the mark that an earlier one
+            left.
     Source: contract §6. A status outside 200–599 is no answer to a POST and counts as a broken connection.
     """
     if isinstance(result, Exception):
