@@ -1,6 +1,7 @@
 """The Django app `rollout`: its label and the place where its system checks are registered.
 
-Starting the app opens no connection, starts no thread and reads no database. Explained in docs/reference/settings.md.
+Starting the app opens no connection, starts no thread and reads no database. Explained in
+docs/reference/settings.md.
 """
 
 from __future__ import annotations

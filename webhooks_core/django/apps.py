@@ -1,11 +1,13 @@
 """The Django app `webhooks`: its label and the place where its system checks are registered.
 
-Starting the app opens no connection, starts no thread and reads no database. Explained in docs/reference/settings.md.
+Starting the app opens no connection, starts no thread and reads no database. Explained in
+docs/reference/settings.md.
 """
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core import checks
 
 
 class WebhooksConfig(AppConfig):
@@ -14,3 +16,10 @@ class WebhooksConfig(AppConfig):
     name = "webhooks_core.django"
     label = "webhooks"
     verbose_name = "Webhooks"
+
+    def ready(self) -> None:
+        """Register the system checks; nothing is built before it is needed."""
+        from webhooks_core.django.checks import check_deployment, check_settings
+
+        checks.register(check_settings, "webhooks")
+        checks.register(check_deployment, "webhooks", deploy=True)

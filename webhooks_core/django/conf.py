@@ -1,0 +1,223 @@
+"""The settings of sending: read once, turned into one frozen value, with a list of what is wrong.
+
+The only place of this app that looks at Django's settings and at the environment. A bad value never stops
+the process: it stands in `WebhookSettings.problems`, which system checks report and the gate takes for
+*closed, ERROR*. Invariant: where `problems` is empty, everything downstream can be built. Listed in
+docs/reference/settings.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from webhooks_core.django.allowlists import read_allow_lists
+from webhooks_core.django.endpoints import (
+    Defaults,
+    EndpointSettings,
+    read_endpoints,
+    read_file,
+    read_scheme,
+    read_timeout,
+)
+from webhooks_core.django.reach import read_networks
+from webhooks_core.django.secret_settings import read_callable_path
+from webhooks_core.django.values import (
+    Problem,
+    Reading,
+    Spot,
+    clean,
+    count,
+    matching,
+    nearest,
+    number,
+    one_of,
+    switch,
+)
+from webhooks_core.endpoint import DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT
+from webhooks_core.scheme import Scheme
+
+if TYPE_CHECKING:
+    from webhooks_core.pii import EventFields
+
+FLAT = (
+    "WEBHOOK_ENDPOINT",
+    "WEBHOOK_SECRET",
+    "WEBHOOK_TIMEOUT",
+    "WEBHOOK_MAX_RETRIES",
+    "WEBHOOK_REPLAY_WINDOW_SECONDS",
+    "WEBHOOK_CB_WINDOW_SECONDS",
+    "WEBHOOK_CB_MAX_FAILS",
+    "WEBHOOK_CB_OPEN_SECONDS",
+)
+TABLE = (
+    "ENVIRONMENT",
+    "ENDPOINTS",
+    "EVENTS",
+    "ENGINE",
+    "SCHEME",
+    "USER_AGENT",
+    "ALLOW_HTTP",
+    "ALLOW_NETWORKS",
+    "CA_BUNDLE",
+    "JITTER",
+    "RETRY_BASE_SECONDS",
+    "SEND_PERMIT",
+)
+ENGINES = ("inline",)
+NEVER_OPENS = 9999  # contract §1: the runbook's level 2
+Raw = Callable[[str], object]
+
+_environment = matching(
+    r"[a-z0-9][a-z0-9_-]{0,31}", "must be a name such as production or staging: a-z 0-9 _ -, at most 32"
+)
+_user_agent = matching(r"[!-~](?:[ -~]{0,254}[!-~])?", "must be 1 to 256 printable ASCII characters")
+_endpoint_id = matching(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
+)
+_seconds = number(at_least=1)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Everything that sending and receiving take from the settings, parsed."""
+
+    debug: bool
+    environment: str
+    endpoints: Mapping[str, EndpointSettings]
+    events: Mapping[str, EventFields] | None
+    engine: str
+    jitter: float
+    retry_base_seconds: float
+    max_attempts: int
+    replay_window_seconds: float
+    breaker_window_seconds: float
+    breaker_max_fails: int
+    breaker_open_seconds: float
+    send_permit: str | None
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def without_secret(self) -> tuple[str, ...]:
+        """Return the settings of secrets that are needed as soon as anything is sent, and not set."""
+        return tuple(
+            endpoint.secret_setting
+            for endpoint in self.endpoints.values()
+            if endpoint.keys is None and endpoint.provider is None
+        )
+
+
+def load(raw: Raw, *, debug: bool) -> WebhookSettings:
+    """Parse the settings that *raw* gives by name (None: unset)."""
+    reading = Reading()
+    table = reading.table(Spot(id="webhooks.E013", setting="WEBHOOKS", raw=raw("WEBHOOKS")), TABLE)
+
+    def flat(number: int, name: str, read: Callable[[object], T], *, default: T) -> T:
+        return reading.value(Spot(id=_id(number), setting=name, raw=raw(name)), read, default=default)
+
+    def key(number: int, name: str, read: Callable[[object], T], *, default: T) -> T:
+        spot = Spot(id=_id(number), setting=f'WEBHOOKS["{name}"]', raw=table.get(name))
+        return reading.value(spot, read, default=default)
+
+    if not debug and table.get("ENVIRONMENT") is None:
+        spot = Spot(id="webhooks.E014", setting='WEBHOOKS["ENVIRONMENT"]', raw=None)
+        reading.add(spot, "must be set outside DEBUG, e.g. to production")
+    defaults = Defaults(
+        scheme=key(23, "SCHEME", read_scheme, default=Scheme.TIMESTAMPED.value),
+        timeout_seconds=flat(7, "WEBHOOK_TIMEOUT", read_timeout, default=DEFAULT_TIMEOUT_SECONDS),
+        user_agent=key(25, "USER_AGENT", _user_agent, default=DEFAULT_USER_AGENT),
+        allow_http=key(30, "ALLOW_HTTP", switch, default=False) or debug,
+        allow_networks=key(24, "ALLOW_NETWORKS", read_networks, default=()),
+        ca_bundle=key(27, "CA_BUNDLE", read_file, default=None),
+    )
+    events = key(20, "EVENTS", read_allow_lists, default=None)
+    endpoints = read_endpoints(
+        reading,
+        table.get("ENDPOINTS"),
+        flat={"URL": raw("WEBHOOK_ENDPOINT"), "SECRET": raw("WEBHOOK_SECRET")},
+        defaults=defaults,
+        events=events,
+    )
+    parsed = WebhookSettings(
+        debug=debug,
+        environment=key(15, "ENVIRONMENT", _environment, default=""),
+        endpoints=endpoints,
+        events=events,
+        engine=key(22, "ENGINE", one_of(ENGINES), default="inline"),
+        jitter=key(26, "JITTER", number(at_least=0, at_most=1), default=0.0),
+        retry_base_seconds=key(32, "RETRY_BASE_SECONDS", number(above=0, at_most=60), default=2.0),
+        max_attempts=flat(8, "WEBHOOK_MAX_RETRIES", count(at_least=1, at_most=20), default=3),
+        replay_window_seconds=flat(9, "WEBHOOK_REPLAY_WINDOW_SECONDS", _seconds, default=300.0),
+        breaker_window_seconds=flat(10, "WEBHOOK_CB_WINDOW_SECONDS", _seconds, default=120.0),
+        breaker_max_fails=flat(11, "WEBHOOK_CB_MAX_FAILS", count(at_least=1), default=5),
+        breaker_open_seconds=flat(12, "WEBHOOK_CB_OPEN_SECONDS", _seconds, default=60.0),
+        send_permit=key(29, "SEND_PERMIT", read_callable_path, default=None),
+    )
+    return replace(parsed, problems=tuple(reading.problems))
+
+
+def _id(number: int) -> str:
+    return f"webhooks.E{number:03d}"
+
+
+def from_django(name: str) -> object:
+    """Return a setting; where it is unset, the environment variable of the same name for the flat ones."""
+    value = getattr(settings, name, None)
+    if name in FLAT:
+        return from_environment(name) if value is None or value == "" else value
+    return value
+
+
+def from_environment(name: str) -> object:
+    """Return an environment variable without quotes and line ends; None where it is not set or empty.
+
+    A secret is left as it is, except that one which begins with `[` is a JSON list.
+    """
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if name != "WEBHOOK_SECRET":
+        return clean(text) or None
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+_current: WebhookSettings | None = None
+
+
+def current() -> WebhookSettings:
+    """Return the settings in force, parsed at the first call and again after `setting_changed`."""
+    global _current  # noqa: PLW0603 - one value per process, replaced in one assignment
+    found = _current
+    if found is None:
+        _current = found = load(from_django, debug=bool(settings.DEBUG))
+    return found
+
+
+def forget(*, setting: str = "WEBHOOKS", **_signal: object) -> None:
+    """Parse again at the next call, when *setting* is one of ours (`override_settings` sends it)."""
+    global _current  # noqa: PLW0603
+    if setting in (*FLAT, "WEBHOOKS", "DEBUG", "INSTALLED_APPS"):
+        _current = None
+
+
+def misspelt() -> list[tuple[str, str]]:
+    """Return settings and environment variables that are nearly ours, each with the one it is near to."""
+    names = {name for name in (*dir(settings), *os.environ) if name.startswith("WEBHOOK")}
+    found = ((name, nearest(name, FLAT, cutoff=0.8)) for name in sorted(names - {*FLAT, "WEBHOOKS"}))
+    return [(name, near) for name, near in found if near is not None]
+
+
+setting_changed.connect(forget, dispatch_uid="webhooks_core.django.conf")
