@@ -63,11 +63,10 @@ class BreakerPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what is no policy."""
-        if isinstance(self.max_fails, bool) or not isinstance(self.max_fails, int) or self.max_fails < 1:
+        if not _is_count(self.max_fails):
             raise ConfigError("breaker.max_fails", "must be an int, 1 or more (9999 or more: never opens)")
         for name in ("window_seconds", "open_seconds", "max_open_seconds", "probe_lease_seconds"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            if not _is_duration(getattr(self, name)):
                 raise ConfigError(f"breaker.{name}", "must be a finite number of seconds above 0")
 
     @property
@@ -82,6 +81,14 @@ class BreakerPolicy:
         longest = max(self.open_seconds, self.max_open_seconds)
         doubled = min(longest, self.open_seconds * 2.0 ** min(failed_probes, 64))
         return doubled * (1.0 - REOPEN_JITTER * jitter_value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 class ForcedMode(StrEnum):

@@ -100,7 +100,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Check every field that can be wrong; whether plain http is allowed is `check_url`'s question."""
-        if not isinstance(self.id, str) or not _ID.match(self.id):
+        if not _is_text(self.id, _ID):
             raise ConfigError(
                 "endpoint.id", "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
             )
@@ -110,7 +110,7 @@ class Endpoint:
         if not isinstance(self.keys, KeyRing):
             raise ConfigError(f"{self.id}.keys", f"must be a KeyRing, not {type(self.keys).__name__}")
         check_timeout(self.timeout_seconds, path=f"{self.id}.timeout_seconds")
-        if not isinstance(self.user_agent, str) or not _HEADER_TEXT.match(self.user_agent):
+        if not _is_text(self.user_agent, _HEADER_TEXT):
             raise ConfigError(f"{self.id}.user_agent", "must be 1 to 256 printable ASCII characters")
 
     def accepts(self, event: str) -> bool:
@@ -171,6 +171,10 @@ def check_url(url: object, *, allow_http: bool, path: str = "WEBHOOK_ENDPOINT") 
     if parts.scheme == "http" and not allow_http:
         raise ConfigError(path, "must be https:// (plain http needs DEBUG or WEBHOOKS['ALLOW_HTTP'])")
     return url
+
+
+def _is_text(value: object, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.match(value) is not None
 
 
 def _is_number(text: str) -> bool:

@@ -312,4 +312,4 @@ def _report(observer: Observer, fact: Fact, error: Exception) -> None:
         nothing = SimpleNamespace(
             exc_type=RuntimeError, exc_value=None, exc_traceback=None, err_msg=note, object=None
         )
-        sys.unraisablehook(nothing)  # type: ignore[arg-type]
+        sys.unraisablehook(nothing)

@@ -83,12 +83,8 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what is no policy."""
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int):
-            raise ConfigError("retry.max_attempts", f"must be an int, not {type(self.max_attempts).__name__}")
-        if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
-            raise ConfigError(
-                "retry.max_attempts", f"must be from 1 to {MAX_ATTEMPTS}, not {self.max_attempts}"
-            )
+        if not (_is_whole(self.max_attempts) and 1 <= self.max_attempts <= MAX_ATTEMPTS):
+            raise ConfigError("retry.max_attempts", f"must be an int from 1 to {MAX_ATTEMPTS}")
         for name in ("base_seconds", "cap_seconds", "retry_after_cap_seconds"):
             value = getattr(self, name)
             if not (_is_real(value) and value >= 0):
@@ -177,6 +173,10 @@ def _seconds_until(found: re.Match[str], *, now: float) -> float | None:
     except ValueError:
         return None
     return max(0.0, moment.timestamp() - now)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_real(value: object) -> bool:
