@@ -73,7 +73,7 @@ class ClosedPath:
         self._told = 0
 
     def count(self, ticket: Ticket, now: float) -> bool:
-        """Count a success of *ticket* at *now*; False where that needs `apply` (a new second, a new state)."""
+        """Count a success of *ticket* at *now*; False where `apply` must (new second or state)."""
         if ticket is self.ticket and self.begins <= now < self.ends:
             self.tick()
             return True

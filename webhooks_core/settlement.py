@@ -1,0 +1,113 @@
+"""A delivery, one attempt's record, and the five ways in which an attempt can leave a delivery.
+
+Values only; `delivery.py`, which makes them, shows these names too. Invariant: every settlement carries the
+delivery as it goes on, so that an engine needs nothing else. Explained in
+docs/explanation/delivery-guarantees.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from webhooks_core.endpoint import DEFAULT_ID, EndpointId
+from webhooks_core.outcome import Outcome
+from webhooks_core.retry import DeadLetter, RetryAt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event to one endpoint, over all its attempts; `attempt` is the number of the next one, from 1.
+
+    `spent_seconds` is the time its attempts took so far, `planned_wait_seconds` the waits between them.
+    """
+
+    webhook_id: str
+    event: str
+    body: bytes = field(repr=False)
+    created_at: float
+    endpoint_id: EndpointId = DEFAULT_ID
+    unit: str | None = None
+    attempt: int = 1
+    spent_seconds: float = 0.0
+    planned_wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """What one HTTP request came to. `status` is None where no answer came; `error` is in our own words."""
+
+    attempt: int
+    outcome: Outcome
+    started_at: float
+    elapsed_seconds: float
+    status: int | None = None
+    error: str = ""
+    is_probe: bool = False
+
+
+class SettlementKind(StrEnum):
+    """Name how an attempt left its delivery."""
+
+    DELIVERED = "delivered"
+    RETRYING = "retrying"
+    DEAD_LETTER = "dead_letter"
+    HELD = "held"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """It arrived. `latency_seconds` is all attempts, `elapsed_seconds` adds the planned waits."""
+
+    kind: ClassVar[SettlementKind] = SettlementKind.DELIVERED
+    delivery: Delivery
+    record: AttemptRecord
+    latency_seconds: float
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """Attempt it again at `decision.when`; `delivery` is what to attempt then."""
+
+    kind: ClassVar[SettlementKind] = SettlementKind.RETRYING
+    delivery: Delivery
+    record: AttemptRecord
+    decision: RetryAt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettered:
+    """Given up. `record` is None where it grew too old without an attempt."""
+
+    kind: ClassVar[SettlementKind] = SettlementKind.DEAD_LETTER
+    delivery: Delivery
+    outcome: Outcome
+    decision: DeadLetter
+    record: AttemptRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The flag says no: kept until a person releases or drops it."""
+
+    kind: ClassVar[SettlementKind] = SettlementKind.HELD
+    delivery: Delivery
+    reason: str
+    record: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Not now, and no attempt is spent: ask again at `retry_at`. `record` is that of a failed probe."""
+
+    kind: ClassVar[SettlementKind] = SettlementKind.WAITING
+    delivery: Delivery
+    reason: str
+    retry_at: float
+    record: AttemptRecord | None = None
+
+
+Settlement = Delivered | Retrying | DeadLettered | Held | Waiting
