@@ -260,8 +260,7 @@ def parse_strict(body: bytes) -> dict[str, object]:
         raise EnvelopeError("body", "not JSON: something follows it")
     if type(value) is not dict:
         raise EnvelopeError("body", "not a JSON object")
-    # No body is deeper than it has opening brackets, and a usual one has few.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if _may_be_deep(text) and _depth(value) > MAX_DEPTH:
         raise EnvelopeError("body", f"deeper than {MAX_DEPTH} levels")
     return value
 
@@ -284,6 +283,16 @@ def _no_constant(_text: str) -> object:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
+
+
+def _may_be_deep(text: str) -> bool:
+    """Tell cheaply, for most bodies, that they cannot be deeper than allowed.
+
+    A level of objects takes five characters (``{"":}``); and no body is deeper than it has openings.
+    """
+    if len(text) <= 5 * MAX_DEPTH and "[" not in text:
+        return False
+    return text.count("{") + text.count("[") > MAX_DEPTH
 
 
 def _depth(value: object) -> int:

@@ -48,10 +48,11 @@ for _name in (SIGNATURE, TIMESTAMP, WEBHOOK_ID, EVENT):
 
 # One form each, so that one request cannot be read in two ways. A timestamp of 15 digits lasts until the year
 # 33658; a leading zero is refused, since the signature covers the text and not the number.
+_HEX = "[0-9A-Fa-f]"
 _FORMS = {
     SIGNATURE: (r"[0-9a-f]{64}", "64 lower-case hex digits are wanted"),
-    TIMESTAMP: (r"0|[1-9][0-9]{0,14}", "1 to 15 digits are wanted, without a leading zero"),
-    WEBHOOK_ID: (r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}", "a UUID is wanted"),
+    TIMESTAMP: (r"[1-9][0-9]{0,14}|0", "1 to 15 digits are wanted, without a leading zero"),
+    WEBHOOK_ID: (_HEX.join((r"", r"{8}-", r"{4}-", r"{4}-", r"{4}-", r"{12}")), "a UUID is wanted"),
     EVENT: (EVENT_NAME.pattern, "1 to 64 of a-z, 0-9, _ and . are wanted"),
 }
 _WANTED = {
