@@ -115,7 +115,7 @@ class Sender:
         rng: Chance in [0, 1), for jitter.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its ports, and the world's defaults by keyword
         self,
         transport: Transport,
         breakers: BreakerStore,
