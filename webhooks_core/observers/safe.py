@@ -43,8 +43,8 @@ def _cleaned(text: str, other: re.Pattern[str]) -> str:
     text = _IPV6.sub(MASKED_IPV6, _IPV4.sub(MASKED_IPV4, text[: 4 * MOST_CHARACTERS]))
     text = other.sub(lambda found: _encoded(found[0]), text)
     text = _IPV4.sub(MASKED_IPV4, text)
-    while FORBIDDEN.search(text):  # twice at most: `usernamemail` is `username` and, over its last letter,
-    `email`
+    # Twice at most: `usernamemail` is `username` and, over its last letter, `email`.
+    while FORBIDDEN.search(text):
         text = FORBIDDEN.sub(_broken, text)
     cut = text[:MOST_CHARACTERS]
     return re.sub(r"%[0-9A-F]?\Z", "", cut).strip() or "-"
