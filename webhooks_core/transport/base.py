@@ -30,6 +30,7 @@ _UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
 # second message.
 _OWNED = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"}
+    | {"accept", "accept-encoding", "proxy-authorization"}
 )
 
 

@@ -16,8 +16,10 @@ from webhooks_core.errors import AddressBlocked
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Visible ASCII only, no `@` before the path, no fragment, no backslash (which some parsers read as a slash).
-_URL = re.compile(r"(https?)://([^/?#@\\]+)((?:/[!-\"$-\[\]-~]*)?(?:\?[!-\"$-\[\]-~]*)?)", re.IGNORECASE)
+# No `@`, blank or control character before the path, then visible ASCII; no fragment; no quote (it ends a URL
+# in too many places) and no backslash (some parsers read a slash).
+_REST = r"[!$-\[\]-~]*"
+_URL = re.compile(rf"(https?)://([^/?#@\\\x00-\x20\x7f]+)((?:/{_REST})?(?:\?{_REST})?)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 _SHOWABLE = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
 
