@@ -2,9 +2,9 @@
 
 What belongs here: the order of the contract §5 and the answers of every adapter. What must not: frameworks
 (receivers/), and how anything is checked (verifier.py) or remembered (stores/replay.py). The invariant: only
-a request whose signature holds touches the replay store; whoever claimed ends the claim, with *done* after the
-handler returned or by giving it back; an answer never tells more than a short text.
-Explained in docs/how-to/receive-webhooks.md.
+a request whose signature holds touches the replay store; whoever claimed ends the claim, with *done* after
+the handler returned or by giving it back; an answer never tells more than a short text. Explained in
+docs/how-to/receive-webhooks.md.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ class Receiver:
             body: The raw bytes; an adapter stops reading after `MAX_BODY_BYTES` + 1.
         """
         try:
-            verified = self._verify(headers, body)
-            claim = self._claim(verified)
+            now = self._clock()
+            verified = self._verify(headers, body, now)
+            claim = self._claim(verified, now)
         except VerificationError as error:
             return self.refuse(error)
         except Exception:  # noqa: BLE001 - the store's, whatever it is; told as a fact, the sender asks again
@@ -148,21 +149,21 @@ class Receiver:
         """Return the answer to a body that an adapter did not read to its end."""
         return self.refuse(BodyTooLarge(MAX_BODY_BYTES))
 
-    def _verify(self, headers: Headers, body: bytes) -> Verified:
+    def _verify(self, headers: Headers, body: bytes, now: float) -> Verified:
         if self._observer is not None:
             headers = headers if isinstance(headers, Mapping) else _listed(headers)
             self._tell(_shown(headers))
-        verified = self._verifier.verify(headers, body, now=self._clock())
+        verified = self._verifier.verify(headers, body, now=now)
         self._tell(Received(event=verified.event, webhook_id=verified.webhook_id))
         self._tell(SignatureChecked(age_seconds=verified.age_seconds))
         return verified
 
-    def _claim(self, verified: Verified) -> Claim | None:
+    def _claim(self, verified: Verified, now: float) -> Claim | None:
         if self._store is None:
             return None
         # Without a signed timestamp two equal bodies have one signature: only the id tells them apart.
         signature = verified.signature if verified.timestamp_ms is not None else None
-        claim = self._store.claim(verified.webhook_id, signature, now=self._clock())
+        claim = self._store.claim(verified.webhook_id, signature, now=now)
         if claim.outcome is ClaimOutcome.NEW:
             return claim
         busy = claim.outcome is ClaimOutcome.BUSY

@@ -35,7 +35,8 @@ SIGNATURE_SECONDS = 330
 """A signature can pass for the window of 300 s and the skew of 30 s; after that its timestamp is too old."""
 
 MAX_IDS = 1_000_000
-"""The bound of the memory store: 200 MB of ids at most, and the signatures of the last minutes beside them."""
+"""The bound of the memory store: 200 MB of ids at most, and the signatures of the last minutes beside them.
+"""
 
 _HEX = frozenset("0123456789abcdefABCDEF")
 
