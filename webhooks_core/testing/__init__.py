@@ -1,4 +1,4 @@
-"""What the tests of your own code need: a fake transport, an outbox, an observer that remembers, contract suites.
+"""What the tests of your own code need: fakes, an outbox, an observer that remembers, contract suites.
 
 Nothing in `webhooks_core` imports this package. Each name is loaded when it is first used, so that production
 code never pays for it. Explained in docs/how-to/test-code-that-sends-webhooks.md.

@@ -18,8 +18,8 @@ class FakeTransport:
     """Answer requests by a script.
 
     Args:
-        script: One entry for each request: a status, a `Response`, an exception to raise, or a function of the
-            request.
+        script: One entry for each request: a status, a `Response`, an exception to raise, or a function of
+            the request.
         then: The answer to every request after the script's end.
     """
 
