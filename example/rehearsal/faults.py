@@ -1,4 +1,4 @@
-"""Chapter 2: the receiver is ill: server errors, a client error, silence; with the time line of the attempts."""
+"""Chapter 2: the receiver is ill: server errors, a client error, silence; each with its time line."""
 
 from __future__ import annotations
 

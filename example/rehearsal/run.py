@@ -59,8 +59,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _play(folder: Path, expect: Expectations, *, tournaments: int) -> None:
     page.title("Webhooks behind a percentage")
     page.paragraph(
-        f"{tournaments} tournaments, real payments and matches, a receiver in a process of its own, real HTTP on "
-        "the loopback interface. Under a minute. Ctrl-C ends everything."
+        f"{tournaments} tournaments, real payments and matches, a receiver in a process of its own, "
+        "real HTTP on the loopback interface. Under a minute. Ctrl-C ends everything."
     )
     page.blank()
     page.paragraph("Shortened here by settings, so that it fits into a minute:")

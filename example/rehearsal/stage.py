@@ -51,7 +51,7 @@ class Stage:
         """Edit the flag file and return after how many seconds the gate of this process had picked it up."""
         version = self.project.flags.write(percentage)
         begun = time.monotonic()
-        self.wait_until(lambda: gate()(self.world.tournament_ids[0]).version == version)
+        self.wait_until(lambda: gate(self.world.tournament_ids[0]).version == version)
         return time.monotonic() - begun
 
     def wait_until(self, holds: Callable[[], bool], *, seconds: float = PICK_UP_LIMIT_SECONDS) -> bool:

@@ -77,11 +77,10 @@ def _step(stage: Stage, percentage: str) -> Step:
     lines = stage.log.new_lines()
     verified = stage.newly_verified()
     latencies = logbook.latencies_ms(lines)
-    ask = gate()
     return Step(
         percentage=percentage,
         played=played,
-        let_in=frozenset(unit for unit in stage.world.tournament_ids if ask.is_open(unit)),
+        let_in=frozenset(unit for unit in stage.world.tournament_ids if gate.is_open(unit)),
         seen=frozenset(webhook["tournament_id"] for webhook in verified),
         sent=logbook.count(lines, logbook.DELIVERED),
         verified=len({webhook["webhook_id"] for webhook in verified}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 
 from apps.tournaments import services
-from apps.tournaments.models import Registration, Tournament
+from apps.tournaments.models import Match, PaymentVerification, Registration, Tournament
 
 PLAYERS = 40
 A_MATCH_EVERY = 4  # tournaments: so that a round has payments everywhere and matches in a quarter of them
@@ -48,11 +48,12 @@ class World:
                 events, told = events + 4, told + 8
         return Round(events=events, told=told)
 
-    def pay(self, tournament_id: int) -> None:
+    def pay(self, tournament_id: int) -> PaymentVerification:
         """Submit a payment and verify it as the runbook's shell snippet does: set the status and save."""
         pv = services.submit_payment(self.places[tournament_id][0])
         pv.status = "verified"
         pv.save()
+        return pv
 
     def play_match(self, tournament_id: int) -> None:
         """Schedule a match, start it, submit and confirm its result: four events, two told of each."""
@@ -61,6 +62,18 @@ class World:
         services.start_match(match)
         services.submit_result(match, winner=home)
         services.confirm_result(match)
+
+    def play_scheduled_match(self, tournament_id: int, *, contested: bool = False) -> Match:
+        """Play a match that was scheduled before; a contested one ends by a decision."""
+        home, away = self.places[tournament_id]
+        match = Match.objects.create(tournament_id=tournament_id, home=home, away=away)
+        services.start_match(match)
+        services.submit_result(match, winner=home)
+        if contested:
+            services.resolve_dispute(services.open_dispute(match, raised_by=away), winner=away)
+        else:
+            services.confirm_result(match)
+        return match
 
 
 def build(tournaments: int) -> World:

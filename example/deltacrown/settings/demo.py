@@ -15,6 +15,8 @@ from deltacrown.settings.base import ROLLOUT, WEBHOOKS
 
 _folder = os.environ["DEMO_FOLDER"]
 _address = urlsplit(os.environ["WEBHOOK_ENDPOINT"])
+_is_loopback = _address.hostname == "127.0.0.1"
+_networks = os.environ.get("DEMO_ALLOW_NETWORKS") or (f"127.0.0.1/32:{_address.port}" if _is_loopback else "")
 
 SECRET_KEY = "for-one-run-on-one-machine"
 ALLOWED_HOSTS = ["127.0.0.1"]
@@ -35,6 +37,7 @@ NOTIFICATIONS_WEBHOOK_ENABLED = True
 WEBHOOK_ENDPOINT = _address.geturl()
 WEBHOOK_SECRET = os.environ["WEBHOOK_SECRET"]
 WEBHOOK_TIMEOUT = float(os.environ.get("WEBHOOK_TIMEOUT", "10"))
+WEBHOOK_MAX_RETRIES = int(os.environ.get("WEBHOOK_MAX_RETRIES", "3"))
 WEBHOOK_CB_WINDOW_SECONDS = int(os.environ.get("WEBHOOK_CB_WINDOW_SECONDS", "120"))
 WEBHOOK_CB_OPEN_SECONDS = int(os.environ.get("WEBHOOK_CB_OPEN_SECONDS", "60"))
 
@@ -47,8 +50,8 @@ ROLLOUT = {
 WEBHOOKS = {
     **WEBHOOKS,
     "ENVIRONMENT": os.environ.get("ENVIRONMENT", "demo"),
-    "ALLOW_HTTP": True,
-    "ALLOW_NETWORKS": [f"127.0.0.1/32:{_address.port}"],
+    "ALLOW_HTTP": _is_loopback,
+    "ALLOW_NETWORKS": [_networks] if _networks else [],
 }
 
 LOGGING = logging_to(os.path.join(_folder, "deltacrown.log"), level="DEBUG")
