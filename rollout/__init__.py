@@ -1,7 +1,7 @@
 """Who is in, and how far it goes: deterministic percentage flags and the gate in front of a dispatch.
 
-The contents page: every public name, sorted, and the module it lives in; no logic. A name is loaded when it is first
-used, so that `import rollout` costs next to nothing and loads nothing third-party.
+The contents page: every public name, sorted, and the module it lives in; no logic. A name is loaded when it
+is first used, so that `import rollout` costs next to nothing and loads nothing third-party.
 
     from rollout import FileSource, Gate, LiveFlags
 
@@ -9,8 +9,8 @@ used, so that `import rollout` costs next to nothing and loads nothing third-par
     if gate(tournament_id):
         ...
 
-The rings, from the inside: values (errors, percentage, context, flags, decision, controls, events), logic (bucketing,
-rules, evaluator), services (live, gate), adapters (sources, observers, django). The map is
+The rings, from the inside: values (errors, percentage, context, flags, decision, controls, events), logic
+(bucketing, rules, evaluator), services (live, gate), adapters (sources, observers, django). The map is
 docs/explanation/architecture.md.
 """
 
@@ -44,47 +44,30 @@ if TYPE_CHECKING:
     from rollout.sources.kill import KillFile
     from rollout.sources.memory import MappingSource
 
-_HOMES = {
-    "Condition": "flags",
-    "ConfigError": "errors",
-    "Controls": "controls",
-    "Decision": "decision",
-    "EnvironmentSource": "sources.env",
-    "ErrorCode": "decision",
-    "Evaluated": "events",
-    "EvaluationContext": "context",
-    "Fact": "events",
-    "FileSource": "sources.file",
-    "Flag": "flags",
-    "FlagKey": "flags",
-    "FlagNotFound": "errors",
-    "FlagSource": "sources.base",
-    "Gate": "gate",
-    "InvalidContext": "errors",
-    "KillFile": "sources.kill",
-    "KillState": "controls",
-    "LiveFlags": "live",
-    "LogObserver": "observers.log",
-    "MappingSource": "sources.memory",
-    "Observer": "events",
-    "Operator": "flags",
-    "Percentage": "percentage",
-    "Reason": "decision",
-    "RolloutChanged": "events",
-    "RolloutError": "errors",
-    "Rule": "flags",
-    "Snapshot": "sources.base",
-    "SnapshotLoaded": "events",
-    "SourceProblem": "events",
-    "SourceStatus": "sources.base",
-    "TargetingKeyMissing": "errors",
-    "TypeMismatch": "errors",
-    "Variants": "flags",
-    "evaluate": "evaluator",
-    "evaluate_strict": "evaluator",
+_NAMES = {
+    "context": ("EvaluationContext",),
+    "controls": ("Controls", "KillState"),
+    "decision": ("Decision", "ErrorCode", "Reason"),
+    "errors": (
+        *("ConfigError", "FlagNotFound", "InvalidContext"),
+        *("RolloutError", "TargetingKeyMissing", "TypeMismatch"),
+    ),
+    "evaluator": ("evaluate", "evaluate_strict"),
+    "events": ("Evaluated", "Fact", "Observer", "RolloutChanged", "SnapshotLoaded", "SourceProblem"),
+    "flags": ("Condition", "Flag", "FlagKey", "Operator", "Rule", "Variants"),
+    "gate": ("Gate",),
+    "live": ("LiveFlags",),
+    "observers.log": ("LogObserver",),
+    "percentage": ("Percentage",),
+    "sources.base": ("FlagSource", "Snapshot", "SourceStatus"),
+    "sources.env": ("EnvironmentSource",),
+    "sources.file": ("FileSource",),
+    "sources.kill": ("KillFile",),
+    "sources.memory": ("MappingSource",),
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = [  # noqa: RUF022 (sorted as the table above is: capitals first)
+__all__ = [
     "Condition",
     "ConfigError",
     "Controls",

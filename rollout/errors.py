@@ -7,9 +7,9 @@
     ├ TargetingKeyMissing (key)          no unit was given
     └ InvalidContext (key, problem)      a unit or attribute that cannot be used
 
-Evaluating a flag raises none of them: there they become the reason and the code of a `Decision`. They are raised
-where a person builds something: a percentage, a flag, a configuration. Messages name the place and what is allowed,
-and never hold a secret, a body or personal data. Explained in docs/reference/flag-file.md.
+Evaluating a flag raises none of them: there they become the reason and the code of a `Decision`. They are
+raised where a person builds something: a percentage, a flag, a configuration. Messages name the place and
+what is allowed, and never hold a secret, a body or personal data. Explained in docs/reference/flag-file.md.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class TargetingKeyMissing(RolloutError):
 
 
 class InvalidContext(RolloutError):
-    """A unit or the attributes cannot be used. The message says of which type they were, never their value."""
+    """A unit or the attributes cannot be used. The message names their type, never their value."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(key, problem)

@@ -1,4 +1,4 @@
-"""Where flags come from: one file a kind, each named after what it reads, and the port they all satisfy (`base`).
+"""Where flags come from: one file a kind, each named after what it reads, and the port of all (`base`).
 
 Import the module you need; this package loads none of them. Explained in docs/reference/flag-file.md.
 """

@@ -1,7 +1,7 @@
 """What the tests of your own code need: a clock, an override, an observer that remembers, contract suites.
 
-Nothing in `rollout` imports this package. Each name is loaded when it is first used, so that production code which
-imports `rollout` never pays for it. Explained in docs/how-to/change-a-percentage.md.
+Nothing in `rollout` imports this package. Each name is loaded when it is first used, so that production code
+which imports `rollout` never pays for it. Explained in docs/how-to/change-a-percentage.md.
 """
 
 from __future__ import annotations

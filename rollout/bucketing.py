@@ -1,0 +1,82 @@
+"""Where a unit stands: algorithm `r1`, which never changes.
+
+    digest = SHA-256("{salt}:{unit}")
+    in when the first 8 bytes of digest, as a big-endian number, are less than floor(percentage · 2^64 / 100)
+
+There is no bucket count, so finer steps never deal the units again. Changing one byte of this would deal
+every unit of every user again: tests/vectors/r1.csv is only ever added to, and another way of bucketing
+gets another name in `ALGORITHMS`. Explained, with SQL, shell, JavaScript and Go, in
+docs/explanation/bucketing.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol, Self
+
+from rollout.percentage import POSITIONS
+
+__all__ = ["ALGORITHMS", "POSITION_BYTES", "Prefix", "is_in", "limit", "position", "position_of", "prefix_r1"]
+
+#: How much of the digest is the position: 8 bytes, big-endian.
+POSITION_BYTES = 8
+
+#: Takes a digest, gives a tuple of one: its first 8 bytes as a big-endian number.
+position_of: Callable[[bytes], tuple[int]] = struct.Struct(">Q").unpack_from
+
+# Above every digest: 33 bytes, one more than the longest digest that starts with them.
+_ABOVE_ALL = b"\xff" * 33
+
+
+class Prefix(Protocol):
+    """A hash that has already taken in what all units of a flag share."""
+
+    def copy(self) -> Self:
+        """Return a hash that goes on from here."""
+        ...
+
+    def update(self, data: bytes, /) -> None:
+        """Take in *data*."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the digest of what was taken in."""
+        ...
+
+
+def prefix_r1(salt: str) -> Prefix:
+    """Return the hash of "{salt}:", to be copied and to take in a unit's UTF-8 text."""
+    return hashlib.sha256(salt.encode() + b":")
+
+
+#: Every way of bucketing there is, by name. An entry is never changed or removed.
+ALGORITHMS: Mapping[str, Callable[[str], Prefix]] = MappingProxyType({"r1": prefix_r1})
+
+
+def position(salt: str, unit: str) -> int:
+    """Return the place of *unit* under *salt*, 0 to 2^64 − 1, by algorithm `r1`.
+
+    Args:
+        salt: The flag's salt, `[A-Za-z0-9._-]+`.
+        unit: The unit's text, as `context.unit_text` gives it.
+    """
+    digest = prefix_r1(salt)
+    digest.update(unit.encode())
+    return position_of(digest.digest())[0]
+
+
+def is_in(position: int, threshold: int) -> bool:
+    """Say whether *position* (0 to 2^64 − 1) is below *threshold* (0, nobody, to 2^64, everybody)."""
+    return position < threshold
+
+
+def limit(threshold: int) -> bytes:
+    """Return the bytes that a digest is below exactly when its position is below *threshold*.
+
+    Bytes compare like the big-endian number they are, and a digest that starts with all 8 bytes is longer,
+    hence not below. That spares the hot path the conversion to a number.
+    """
+    return threshold.to_bytes(POSITION_BYTES, "big") if threshold < POSITIONS else _ABOVE_ALL

@@ -1,0 +1,95 @@
+"""The facts this package emits, and the one place where an observer is called.
+
+Logic and services say what happened; whoever listens turns it into a log line or a metric. The invariant: an
+observer that fails never breaks what it observes. Its failure is handed to the reporter that `observers.log`
+installs, once for each kind. No logger, clock or thread lives here. Explained in
+docs/explanation/bucketing.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rollout.decision import Decision
+
+__all__ = [
+    "Evaluated",
+    "Fact",
+    "Observer",
+    "ObserverFailed",
+    "RolloutChanged",
+    "SnapshotLoaded",
+    "SourceProblem",
+    "emit",
+    "report_failures_to",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A gate was asked and this is its answer."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotLoaded:
+    """A new state of the flags is in force."""
+
+    version: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceProblem:
+    """Flags or controls cannot be read; the last good flags stay. Emitted when the problem changes."""
+
+    origin: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutChanged:
+    """Somebody or something changed how far a flag goes. Percentages in basis points: 5 % is "500"."""
+
+    flag: str
+    from_bp: str
+    to_bp: str
+    state: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverFailed:
+    """An observer raised. Names only: what it was given and what it said may hold anything."""
+
+    observer: str
+    error: str
+    fact: str
+
+
+Fact: TypeAlias = Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged
+Observer: TypeAlias = Callable[[Fact], None]
+
+_reporters: list[Callable[[ObserverFailed], None]] = []
+
+
+def report_failures_to(reporter: Callable[[ObserverFailed], None]) -> None:
+    """Let *reporter* hear of observers that fail, from now on and instead of the one before."""
+    _reporters[:] = [reporter]
+
+
+def emit(observer: Observer | None, fact: Fact) -> None:
+    """Tell *observer* about *fact*. Nothing it raises comes out, a request to end the process excepted."""
+    if observer is None:
+        return
+    try:
+        observer(fact)
+    except Exception as error:  # noqa: BLE001 (an observer must not break what it observes; it is reported)
+        name = getattr(observer, "__qualname__", type(observer).__qualname__)
+        failed = ObserverFailed(observer=str(name), error=type(error).__name__, fact=type(fact).__name__)
+        for reporter in _reporters:
+            reporter(failed)

@@ -1,0 +1,112 @@
+"""From flags to the text of a configuration, and the checksum that seals it.
+
+Defaults are left out and everything is sorted, so that equal flags give equal text: the checksum is over the
+meaning, not over spaces. The invariant: what is written here, `schema` reads back as the same flags.
+Explained in docs/reference/flag-file.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from rollout.flags import DEFAULT_VARIANTS, Condition, Flag, FlagKey, Rule, Variants
+from rollout.percentage import Percentage
+
+__all__ = ["SCHEMA", "FlagSet", "checksum", "dumps"]
+
+#: The schema's number, the value of the key `schema`. A change that old files do not survive makes it 2.
+SCHEMA = 1
+
+# JSON nests by two spaces, as `json.dumps(…, indent=2)` does.
+_INDENT = "  "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagSet:
+    """What one configuration says.
+
+    Args:
+        flags: By key. Do not change it: it is shared.
+        version: 0 or more; versions only grow.
+    """
+
+    flags: Mapping[FlagKey, Flag] = field(default_factory=dict)
+    version: int = 0
+
+
+def dumps(flag_set: FlagSet, *, sealed: bool = False) -> str:
+    """Write a configuration as JSON, indented, for people and for `loads_json`.
+
+    Args:
+        sealed: Add the checksum: whoever edits the text by hand then seals it again, or it is refused.
+    """
+    data = _data(flag_set)
+    if sealed:
+        data["checksum"] = checksum(flag_set)
+    return _written(data, indent=_INDENT) + "\n"
+
+
+def checksum(flag_set: FlagSet) -> str:
+    """Return "sha256:" and the hex digest of the configuration written compactly, keys sorted, in UTF-8."""
+    return "sha256:" + hashlib.sha256(_written(_data(flag_set), indent="").encode()).hexdigest()
+
+
+def _data(flag_set: FlagSet) -> dict[str, object]:
+    flags = {key: _flag(flag) for key, flag in flag_set.flags.items()}
+    return {"schema": SCHEMA, "version": flag_set.version, "flags": flags}
+
+
+def _flag(flag: Flag) -> dict[str, object]:
+    every: dict[str, object] = {
+        "percentage": None if flag.percentage is None else str(flag.percentage),
+        "unit": flag.unit if flag.unit != "tournament_id" else None,
+        "enabled": None if flag.enabled else False,
+        "salt": flag.salt if flag.salt != flag.key else None,
+        "algorithm": flag.algorithm if flag.algorithm != "r1" else None,
+        "forced_on": sorted(flag.forced_on) or None,
+        "forced_off": sorted(flag.forced_off) or None,
+        "rules": [_rule(rule) for rule in flag.rules] or None,
+        "variants": None if flag.variants == DEFAULT_VARIANTS else _variants(flag.variants),
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _rule(rule: Rule) -> dict[str, object]:
+    serve = {"percentage": str(rule.serve)} if isinstance(rule.serve, Percentage) else rule.serve
+    return {"if": [_condition(condition) for condition in rule.conditions], "serve": serve}
+
+
+def _condition(condition: Condition) -> dict[str, object]:
+    value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
+    return {"attribute": condition.attribute, "op": str(condition.operator), "value": value}
+
+
+def _variants(variants: Variants) -> dict[str, object]:
+    return {"on": variants.on, "off": variants.off}
+
+
+def _written(value: object, *, indent: str, before: str = "\n") -> str:
+    """Write *value* as JSON, keys sorted. `json` itself cannot write a Decimal as the number it is."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if not isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    inside = before + indent
+    separator = ": " if indent else ":"
+    if isinstance(value, dict):
+        items = [
+            f"{json.dumps(key)}{separator}{_written(each, indent=indent, before=inside)}"
+            for key, each in sorted(value.items())
+        ]
+    else:
+        items = [_written(each, indent=indent, before=inside) for each in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    if not items:
+        return opening + closing
+    if not indent:
+        return opening + ",".join(items) + closing
+    return f"{opening}{inside}{f',{inside}'.join(items)}{before}{closing}"
