@@ -1,3 +1,38 @@
-"""The joint in a Django project: `dispatch` behind the gate."""
+"""The joint in a Django project: `dispatch`, and the `gate` that stands in front of it.
+
+Loaded when first used, so that the app can be listed in `INSTALLED_APPS` before anything else is ready.
+Both work, and are closed, where the apps are not installed.
+
+    from rollout.django import dispatch
+
+    dispatch("payment_verified", {"tournament_id": 101, "recipient_count": 1}, tournament_id=101)
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rollout.django.dispatcher import Dispatched as Dispatched
+    from rollout.django.dispatcher import dispatch as dispatch
+    from rollout.django.wiring import gate as gate
+
+__all__ = ["Dispatched", "dispatch", "gate"]
+
+# The modules are not called like what is in them: a submodule of the same name would hide the function.
+_HOMES = {"Dispatched": "dispatcher", "dispatch": "dispatcher", "gate": "wiring"}
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that holds *name* and return it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return list(__all__)

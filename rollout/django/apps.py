@@ -7,6 +7,8 @@ docs/reference/settings.md.
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core import checks
+from django.core.checks import CheckMessage
 
 
 class RolloutConfig(AppConfig):
@@ -15,3 +17,13 @@ class RolloutConfig(AppConfig):
     name = "rollout.django"
     label = "rollout"
     verbose_name = "Rollout"
+
+    def ready(self) -> None:
+        """Register the system checks; nothing is built before it is needed."""
+        checks.register(_check, "webhooks")
+
+
+def _check(**kwargs: object) -> list[CheckMessage]:
+    from rollout.django.checks import check_settings
+
+    return check_settings(**kwargs)

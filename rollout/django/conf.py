@@ -18,6 +18,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from rollout.sources.kill import VARIABLE
 from webhooks_core.django.secret_settings import read_callable_path
 from webhooks_core.django.values import (
     SWITCH_ALLOWED,
@@ -32,6 +33,7 @@ from webhooks_core.django.values import (
 )
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 MASTER_SWITCH = "NOTIFICATIONS_WEBHOOK_ENABLED"
 TABLE = ("FLAG", "SOURCE", "FLAGS", "FILE", "KILL_FILE", "REFRESH_SECONDS", "UNITS")
@@ -66,24 +68,31 @@ _flag_key = matching(
 )
 
 
-def load(raw: object) -> RolloutSettings:
-    """Parse the dictionary `ROLLOUT` (None: unset)."""
+def load(raw: object, *, exported_kill_file: str | None = None) -> RolloutSettings:
+    """Parse the dictionary `ROLLOUT` (None: unset) and `ROLLOUT_KILL_FILE`, which overrides its `KILL_FILE`.
+
+    The command line works without settings and must look at the same file, so that there the variable wins.
+    """
     reading = Reading()
     table = reading.table(Spot(id="rollout.E002", setting="ROLLOUT", raw=raw), TABLE)
 
-    def key(number: int, name: str, read: Callable[[object], T], *, default: T) -> T:
+    def key(number: int, name: str, read: Callable[[object], T], *, default: D) -> T | D:
         return reading.value(_spot(number, name, table.get(name)), read, default=default)
 
     flags = key(5, "FLAGS", _mapping, default=None)
     file = key(6, "FILE", _absolute, default=None)
     named = key(3, "SOURCE", one_of(SourceName), default=None)
     source = _owner(reading, table, named=named)
+    kill_file = key(9, "KILL_FILE", _absolute, default=None)
+    exported = Spot(
+        id="rollout.E009", setting=f"environment variable {VARIABLE}", raw=exported_kill_file or None
+    )
     parsed = RolloutSettings(
         flag=key(7, "FLAG", _flag_key, default=DEFAULT_FLAG),
         source=source,
         flags=flags or {},
         file=file,
-        kill_file=key(9, "KILL_FILE", _absolute, default=None),
+        kill_file=reading.value(exported, _absolute, default=kill_file) if exported.raw else kill_file,
         refresh_seconds=key(
             8, "REFRESH_SECONDS", number(at_least=0, at_most=MAX_REFRESH_SECONDS), default=0.25
         ),
@@ -136,7 +145,9 @@ def current() -> RolloutSettings:
     global _current  # noqa: PLW0603 - one value per process, replaced in one assignment
     found = _current
     if found is None:
-        _current = found = load(getattr(settings, "ROLLOUT", None))
+        _current = found = load(
+            getattr(settings, "ROLLOUT", None), exported_kill_file=os.environ.get(VARIABLE)
+        )
     return found
 
 
@@ -153,7 +164,7 @@ setting_changed.connect(forget, dispatch_uid="rollout.django.conf")
 # --- The master switch: read live, at each gate ---
 
 _UNSET = object()
-_KEY = os.environ.encodekey(MASTER_SWITCH)  # type: ignore[attr-defined]
+_KEY = os.environ.encodekey(MASTER_SWITCH)
 # Django keeps what was read from `settings` in this very dictionary; its proxy costs 250 ns more.
 _cache: dict[str, object] = object.__getattribute__(settings, "__dict__")
 # What was read last, and what it meant: replaced in one assignment, so that threads see all of it or none.

@@ -30,9 +30,9 @@ def check_settings(**_kwargs: object) -> list[CheckMessage]:
 
 
 def _warnings(found: conf.WebhookSettings) -> Iterator[CheckMessage]:
-    if found.endpoints and found.events is None:
+    if found.endpoints and not found.events:
         yield Warning(
-            'WEBHOOKS["EVENTS"] is not set: every field is sent that no detector takes for personal data.',
+            'WEBHOOKS["EVENTS"] lists no event: every field of every event is unknown, and so blocked.',
             hint='List the fields of each event, e.g. {"payment_verified": {"tournament_id": "integer"}}.',
             id="webhooks.W001",
         )

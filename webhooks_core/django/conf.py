@@ -12,13 +12,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from webhooks_core.django.allowlists import read_allow_lists
+from webhooks_core.allowlist import EventFields
 from webhooks_core.django.endpoints import (
+    PLACE,
     Defaults,
     EndpointSettings,
     read_endpoints,
@@ -26,8 +27,9 @@ from webhooks_core.django.endpoints import (
     read_scheme,
     read_timeout,
 )
+from webhooks_core.django.event_lists import read_event_lists
 from webhooks_core.django.reach import read_networks
-from webhooks_core.django.secret_settings import read_callable_path
+from webhooks_core.django.secret_settings import fetch, read_callable_path, read_secret
 from webhooks_core.django.values import (
     Problem,
     Reading,
@@ -40,11 +42,10 @@ from webhooks_core.django.values import (
     one_of,
     switch,
 )
-from webhooks_core.endpoint import DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT
+from webhooks_core.endpoint import DEFAULT_ID, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT
+from webhooks_core.errors import ConfigError
+from webhooks_core.keys import KeyRing
 from webhooks_core.scheme import Scheme
-
-if TYPE_CHECKING:
-    from webhooks_core.pii import EventFields
 
 FLAT = (
     "WEBHOOK_ENDPOINT",
@@ -84,16 +85,21 @@ _endpoint_id = matching(
 )
 _seconds = number(at_least=1)
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
-    """Everything that sending and receiving take from the settings, parsed."""
+    """Everything that sending and receiving take from the settings, parsed.
+
+    `keys`, `provider` and `scheme` are what `WEBHOOK_SECRET` and `WEBHOOKS["SCHEME"]` say: a project that
+    only receives has no endpoint.
+    """
 
     debug: bool
     environment: str
     endpoints: Mapping[str, EndpointSettings]
-    events: Mapping[str, EventFields] | None
+    events: Mapping[str, EventFields]
     engine: str
     jitter: float
     retry_base_seconds: float
@@ -103,6 +109,9 @@ class WebhookSettings:
     breaker_max_fails: int
     breaker_open_seconds: float
     send_permit: str | None
+    keys: KeyRing | None
+    provider: str | None
+    scheme: str
     problems: tuple[Problem, ...] = field(default=())
 
     @property
@@ -114,16 +123,32 @@ class WebhookSettings:
             if endpoint.keys is None and endpoint.provider is None
         )
 
+    def verifying(self, endpoint: str) -> tuple[KeyRing, Scheme]:
+        """Return the secrets and the scheme that requests signed for *endpoint* are verified with.
+
+        Raises:
+            ConfigError: There is no such endpoint, or it has no secret.
+        """
+        known = self.endpoints.get(endpoint)
+        if known is not None:
+            return known.fetched(), Scheme(known.scheme)
+        if endpoint != DEFAULT_ID:
+            raise ConfigError(PLACE, f'there is no endpoint "{endpoint}"')
+        keys = self.keys or (fetch(self.provider, setting="WEBHOOK_SECRET") if self.provider else None)
+        if keys is None:
+            raise ConfigError("WEBHOOK_SECRET", "is not set")
+        return keys, Scheme(self.scheme)
+
 
 def load(raw: Raw, *, debug: bool) -> WebhookSettings:
     """Parse the settings that *raw* gives by name (None: unset)."""
     reading = Reading()
     table = reading.table(Spot(id="webhooks.E013", setting="WEBHOOKS", raw=raw("WEBHOOKS")), TABLE)
 
-    def flat(number: int, name: str, read: Callable[[object], T], *, default: T) -> T:
+    def flat(number: int, name: str, read: Callable[[object], T], *, default: D) -> T | D:
         return reading.value(Spot(id=_id(number), setting=name, raw=raw(name)), read, default=default)
 
-    def key(number: int, name: str, read: Callable[[object], T], *, default: T) -> T:
+    def key(number: int, name: str, read: Callable[[object], T], *, default: D) -> T | D:
         spot = Spot(id=_id(number), setting=f'WEBHOOKS["{name}"]', raw=table.get(name))
         return reading.value(spot, read, default=default)
 
@@ -138,13 +163,17 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         allow_networks=key(24, "ALLOW_NETWORKS", read_networks, default=()),
         ca_bundle=key(27, "CA_BUNDLE", read_file, default=None),
     )
-    events = key(20, "EVENTS", read_allow_lists, default=None)
+    nothing: dict[str, EventFields] = {}
+    events = key(20, "EVENTS", read_event_lists, default=nothing)
     endpoints = read_endpoints(
         reading,
         table.get("ENDPOINTS"),
         flat={"URL": raw("WEBHOOK_ENDPOINT"), "SECRET": raw("WEBHOOK_SECRET")},
         defaults=defaults,
         events=events,
+    )
+    keys, provider = read_secret(
+        Reading(), Spot(id="webhooks.E004", setting="WEBHOOK_SECRET", raw=raw("WEBHOOK_SECRET"))
     )
     parsed = WebhookSettings(
         debug=debug,
@@ -160,6 +189,9 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         breaker_max_fails=flat(11, "WEBHOOK_CB_MAX_FAILS", count(at_least=1), default=5),
         breaker_open_seconds=flat(12, "WEBHOOK_CB_OPEN_SECONDS", _seconds, default=60.0),
         send_permit=key(29, "SEND_PERMIT", read_callable_path, default=None),
+        keys=keys,
+        provider=provider,
+        scheme=defaults.scheme,
     )
     return replace(parsed, problems=tuple(reading.problems))
 

@@ -94,7 +94,7 @@ class EndpointSettings:
         return Endpoint(
             id=EndpointId(self.id),
             url=self.url,
-            keys=self.keys or self._fetched(),
+            keys=self.fetched(),
             scheme=Scheme(self.scheme),
             events=self.events,
             timeout_seconds=self.timeout_seconds,
@@ -106,7 +106,14 @@ class EndpointSettings:
             user_agent=self.user_agent,
         )
 
-    def _fetched(self) -> KeyRing:
+    def fetched(self) -> KeyRing:
+        """Return the secrets, asking their provider where there is one.
+
+        Raises:
+            ConfigError: There is none, or what the provider returned cannot be one.
+        """
+        if self.keys is not None:
+            return self.keys
         if self.provider is None:
             raise ConfigError(self.secret_setting, "is not set")
         return fetch(self.provider, setting=self.secret_setting)
@@ -130,16 +137,17 @@ def read_endpoints(
     *,
     flat: Mapping[str, object],
     defaults: Defaults,
-    events: Mapping[str, object] | None,
+    events: Mapping[str, object],
 ) -> dict[str, EndpointSettings]:
     """Read all endpoints.
 
     Args:
         raw: `WEBHOOKS["ENDPOINTS"]`.
         flat: URL and SECRET of the endpoint `default`, from the flat settings; None where unset.
-        events: The events that have an allow-list; None where there is none.
+        events: The events that have an allow-list.
     """
-    listed = reading.value(Spot(id="webhooks.E016", setting=PLACE, raw=raw), _tables, default={})
+    nothing: dict[str, object] = {}
+    listed = reading.value(Spot(id="webhooks.E016", setting=PLACE, raw=raw), _tables, default=nothing)
     if flat["URL"] is not None and DEFAULT_ID not in listed:
         listed = {DEFAULT_ID: {}, **listed}
     elif flat["SECRET"] is not None and DEFAULT_ID not in listed:
@@ -178,7 +186,7 @@ def _take_flat(reading: Reading, table: _Table, flat: Mapping[str, object]) -> N
 
 
 def _cross_check(
-    reading: Reading, endpoints: Mapping[str, EndpointSettings], events: Mapping[str, object] | None
+    reading: Reading, endpoints: Mapping[str, EndpointSettings], events: Mapping[str, object]
 ) -> None:
     """Note what is wrong between endpoints: a shared secret, an event that nobody may send."""
     owners: dict[object, str] = {}
@@ -188,8 +196,8 @@ def _cross_check(
             if owner != name:
                 spot = Spot(id="webhooks.E018", setting=endpoint.secret_setting, raw=secret)
                 reading.add(spot, f'must not be shared: endpoint "{owner}" has the same secret')
-        for event in sorted(endpoint.events or ()) if events is not None else ():
-            if event not in events:
+        for event in sorted(endpoint.events or ()):
+            if events and event not in events:
                 spot = Spot(id="webhooks.E021", setting=f'{PLACE}["{name}"]["EVENTS"]', raw=event)
                 reading.add(spot, f'"{event}" {unknown_key(event, events)}; see WEBHOOKS["EVENTS"]')
 

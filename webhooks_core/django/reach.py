@@ -52,6 +52,7 @@ class Reach:
 
 
 def any_url(raw: object) -> str:
+    """Read an http(s) URL."""
     return _checked(raw, allow_http=True)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 ON_WORDS = frozenset({"true", "1", "yes", "on"})  # contract §1
 OFF_WORDS = frozenset({"false", "0", "no", "off", ""})  # empty is off
@@ -61,7 +62,7 @@ class Reading:
         """Note that what was found at *spot* is not what is *allowed*."""
         self.problems.append(Problem(id=spot.id, setting=spot.setting, found=kind(spot.raw), allowed=allowed))
 
-    def value(self, spot: Spot, read: Callable[[object], T], *, default: T) -> T:
+    def value(self, spot: Spot, read: Callable[[object], T], *, default: D) -> T | D:
         """Return what *read* makes of the value at *spot*; *default* where it is unset (None) or bad."""
         if spot.raw is None:
             return default
@@ -76,7 +77,8 @@ class Reading:
     def table(self, spot: Spot, known: Iterable[str]) -> dict[str, object]:
         """Return the *known* keys of a dictionary; any other key is a problem that names the nearest one."""
         known = tuple(known)
-        items = self.value(spot, _items, default=[])
+        nothing: list[tuple[object, object]] = []
+        items = self.value(spot, _items, default=nothing)
         for key, _ in items:
             if key not in known:
                 place = f"{spot.setting}[{shown(key)}]"
@@ -151,11 +153,12 @@ def number(
     allowed = words if at_most == math.inf else f"{words} and at most {at_most:g}"
 
     def read(raw: object) -> float:
-        is_text = isinstance(raw, str) and _NUMBER.match(raw)
-        if not is_text and (isinstance(raw, bool) or not isinstance(raw, (int, float))):
+        if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+            raise BadValue(allowed)
+        if isinstance(raw, str) and not _NUMBER.match(raw):
             raise BadValue(allowed)
         try:
-            value = float(raw)  # type: ignore[arg-type]  # one of text of digits, int and float, as checked above
+            value = float(raw)
         except OverflowError:
             raise BadValue(allowed) from None
         if not math.isfinite(value) or value < low or value > at_most or value == above:
@@ -171,10 +174,11 @@ def count(*, at_least: int, at_most: float = math.inf) -> Callable[[object], int
     allowed = words if at_most == math.inf else f"{words} and at most {at_most:g}"
 
     def read(raw: object) -> int:
-        is_text = isinstance(raw, str) and _COUNT.match(raw)
-        if not is_text and (isinstance(raw, bool) or not isinstance(raw, int)):
+        if isinstance(raw, bool) or not isinstance(raw, (int, str)):
             raise BadValue(allowed)
-        value = int(raw)  # type: ignore[call-overload]  # text of digits or int, as checked above
+        if isinstance(raw, str) and not _COUNT.match(raw):
+            raise BadValue(allowed)
+        value = int(raw)
         if not at_least <= value <= at_most:
             raise BadValue(allowed)
         return value

@@ -1,27 +1,22 @@
 """From `WEBHOOKS["EVENTS"]` to the allow-list of each event: the fields it may carry, with their types.
 
-A table, its keys and the types are settings; what a type accepts is `webhooks_core.pii`'s business.
-Invariant: an event that is not listed is not sent once there is a list. Explained in
+A table by event name is a setting; what a type accepts is `webhooks_core.allowlist`'s business. Invariant:
+one bad list makes all of them bad, and a bad setting closes the gate. Explained in
 docs/reference/settings.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from webhooks_core.allowlist import EventFields
 from webhooks_core.django.values import BadValue, shown
 from webhooks_core.envelope import EVENT_NAME
 from webhooks_core.errors import ConfigError
 
-if TYPE_CHECKING:
-    from webhooks_core.pii import EventFields
 
-
-def read_allow_lists(raw: object) -> dict[str, EventFields]:
+def read_event_lists(raw: object) -> dict[str, EventFields]:
     """Read the allow-lists of all events, by name."""
-    from webhooks_core.pii import EventFields
-
     if not isinstance(raw, Mapping):
         raise BadValue("must be a dictionary: event name to its fields and their types")
     found: dict[str, EventFields] = {}

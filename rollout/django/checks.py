@@ -1,0 +1,105 @@
+"""System checks of the gate: every bad value as an error with a stable id, and warnings about what is odd.
+
+The ids never change their meaning; docs/reference/checks.md lists each. A check reads settings and files,
+never a network or a database. Invariant: a bad value that is an error here closes the gate at run time too,
+because checks do not run under WSGI.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+
+from rollout.django import conf, wiring
+from rollout.sources.base import Snapshot, SourceStatus
+from rollout.sources.kill import KillFile
+from webhooks_core.django import conf as webhooks_conf
+from webhooks_core.django.checks import as_errors
+
+
+def check_settings(**_kwargs: object) -> list[CheckMessage]:
+    """Report every bad value, and what the flag and the kill switch look like."""
+    found = conf.current()
+    messages = [*as_errors(conf.master_problems()), *as_errors(found.problems)]
+    if not found.problems:
+        messages += _flags(found)
+    return [*messages, *_kill_file(found), *_sending()]
+
+
+def _flags(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
+    snapshot = wiring.source_of(found).snapshot()
+    is_file = found.source is conf.SourceName.FILE
+    if snapshot.status is not SourceStatus.READY:
+        yield Error(
+            f"The flags cannot be read: {snapshot.problem}",
+            hint="Nobody gets webhooks (reason ERROR) until they can.",
+            id="rollout.E006" if is_file else "rollout.E005",
+        )
+    elif conf.master() and found.flag not in snapshot.flags:
+        yield _no_such_flag(found, snapshot)
+
+
+def _no_such_flag(found: conf.RolloutSettings, snapshot: Snapshot) -> CheckMessage:
+    known = ", ".join(sorted(snapshot.flags)[:5]) or "none"
+    return Warning(
+        f'{conf.MASTER_SWITCH} is on, and no flag "{found.flag}" is defined: nobody gets webhooks.',
+        hint=f"Define it in {snapshot.origin or found.source}; defined there: {known}.",
+        id="rollout.W001",
+    )
+
+
+def _sending() -> Iterator[CheckMessage]:
+    missing = [name for name in wiring.APPS if not apps.is_installed(name)]
+    if missing:
+        yield Warning(
+            f"{', '.join(missing)} is not in INSTALLED_APPS: `dispatch` is closed.", id="rollout.W003"
+        )
+    if not conf.master():
+        return
+    sending = webhooks_conf.current()
+    yield from as_errors(wiring.missing_secrets(sending))
+    if not sending.endpoints:
+        yield Warning(
+            f"{conf.MASTER_SWITCH} is on, and there is no endpoint: nothing is sent.",
+            hint='Set WEBHOOK_ENDPOINT or WEBHOOKS["ENDPOINTS"].',
+            id="rollout.W002",
+        )
+
+
+def _kill_file(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
+    kill = KillFile(found.kill_file)
+    state = kill.state()
+    if state.killed:
+        yield Warning(
+            f"The kill switch is pulled: {state.why}. Nothing is sent.",
+            hint="Remove the file once you know why it is there.",
+            id="rollout.W004",
+        )
+    for place in _writable_by_all(Path(kill.path)):
+        yield Error(
+            f"Anybody on this host can write to {place}, and so make or remove the kill file {kill.path}.",
+            hint="Take the right to write away from others (chmod o-w), or move the file: ROLLOUT_KILL_FILE.",
+            id="rollout.E010",
+        )
+
+
+def _writable_by_all(path: Path) -> Iterator[Path]:
+    """Return the directories through which anybody could make, remove or replace *path*.
+
+    The parent, or where it is missing the nearest directory that is there, must not be writable by all: not
+    even a sticky one keeps others from making a file. Above it the sticky bit is enough.
+    """
+    nearest = True
+    for place in path.absolute().parents:
+        try:
+            mode = os.stat(place).st_mode
+        except OSError:
+            continue
+        if mode & stat.S_IWOTH and (nearest or not mode & stat.S_ISVTX):
+            yield place
+        nearest = False

@@ -1,0 +1,40 @@
+"""Whether a delivery that was let in may still be sent: asked strictly, before each attempt.
+
+This is the joint's answer to `webhooks_core.delivery.SendPermit`; `WEBHOOKS["SEND_PERMIT"]` names it by
+default. It reads kill switch, master switch, ceiling, flag disabled, forced off and position right now,
+never rules or attributes. Invariant: a state that is not known is WAIT, never SEND; a clear no is HOLD.
+Explained in docs/explanation/architecture.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollout.decision import Decision, Reason
+from rollout.django.wiring import gate
+from webhooks_core.delivery import Delivery, Permit, PermitVerdict
+
+_UNKNOWN = frozenset({Reason.ERROR, Reason.STALE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatedDelivery(Delivery):
+    """A delivery that a gate let in; `admitted_by` is the reason of that decision."""
+
+    admitted_by: Reason | None = None
+
+
+def send_permit(delivery: Delivery) -> Permit:
+    """Ask the gate again, strictly, by what *delivery* knows."""
+    admitted_by = delivery.admitted_by if isinstance(delivery, GatedDelivery) else None
+    decision = gate.recheck(delivery.unit, admitted_by=admitted_by)
+    if decision:
+        return Permit(verdict=PermitVerdict.SEND)
+    verdict = PermitVerdict.WAIT if decision.reason in _UNKNOWN else PermitVerdict.HOLD
+    return Permit(verdict=verdict, reason=reason_of(decision))
+
+
+def reason_of(decision: Decision) -> str:
+    """Return why a gate is closed as a log line says it: the reason, then the error's code or the step."""
+    step = decision.error_code or decision.detail.partition(":")[0].replace(" ", "-")
+    return f"{decision.reason}:{step}"

@@ -1,0 +1,184 @@
+"""Where the objects of the gate are built from the settings: the app's one composition root.
+
+Built when first asked for, once per process, and again after a fork or when a setting changes under a test.
+Importing this opens nothing and starts nothing. Invariant: while any setting of either app is bad, the
+flags are a source that can only say *off, ERROR*, whatever the percentage. Explained in
+docs/explanation/architecture.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.signals import setting_changed
+
+from rollout.decision import Decision, ErrorCode, Reason
+from rollout.django import conf
+from rollout.flags import FlagKey
+from rollout.gate import Gate
+from rollout.live import LiveFlags
+from rollout.observers.log import LogObserver
+from rollout.sources.base import FlagSource, Snapshot, SourceStatus
+from rollout.sources.env import EnvironmentSource
+from rollout.sources.file import FileSource
+from rollout.sources.kill import KillFile
+from rollout.sources.memory import MappingSource
+from webhooks_core.django import conf as webhooks_conf
+from webhooks_core.django.per_process import PerProcess
+from webhooks_core.django.values import Problem
+
+APPS = ("rollout.django", "webhooks_core.django")
+DEFAULT_UNIT = "tournament_id"
+
+
+class BadSettings:
+    """A flag source that only says which settings are bad; with it, every flag is off, reason ERROR."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        names = sorted({problem.setting for problem in problems})
+        self._snapshot = Snapshot(
+            status=SourceStatus.ERROR, problem=f"bad settings: {', '.join(names)}", origin="settings"
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Return the same empty snapshot again."""
+        return self._snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What one process has built: the flags, and whether both apps are installed."""
+
+    flags: LiveFlags
+    installed: bool
+
+
+def problems() -> tuple[Problem, ...]:
+    """Return what is wrong with the settings of both apps; each keeps the gate closed."""
+    sending = webhooks_conf.current()
+    return (*conf.current().problems, *sending.problems, *missing_secrets(sending))
+
+
+def missing_secrets(sending: webhooks_conf.WebhookSettings) -> tuple[Problem, ...]:
+    """Return a problem for each endpoint without a secret; it is one as soon as the master switch is on."""
+    return tuple(
+        Problem(
+            id="rollout.E012",
+            setting=name,
+            found="unset",
+            allowed=f"must be set while {conf.MASTER_SWITCH} is on: text of at least 32 characters, an "
+            "ordered list of them, or the dotted path of a provider",
+        )
+        for name in sending.without_secret
+    )
+
+
+def source_of(settings: conf.RolloutSettings) -> FlagSource:
+    """Return the source that owns the percentage."""
+    if settings.source is conf.SourceName.FILE and settings.file is not None:
+        return FileSource(settings.file)
+    if settings.source is conf.SourceName.ENVIRONMENT:
+        return EnvironmentSource([FlagKey(settings.flag)])
+    return MappingSource(settings.flags)
+
+
+def _build() -> Built:
+    found, bad = conf.current(), problems()
+    flags = LiveFlags(
+        BadSettings(bad) if bad else source_of(found),
+        kill=KillFile(found.kill_file),
+        master=conf.master,
+        refresh_seconds=found.refresh_seconds,
+        observer=LogObserver(),
+    )
+    return Built(flags=flags, installed=all(apps.is_installed(name) for name in APPS))
+
+
+built = PerProcess(_build)
+
+
+def _forget(**_signal: object) -> None:
+    built.forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="rollout.django.wiring")
+
+
+class SettingsFlags(LiveFlags):
+    """The flags of this process's settings, whichever flag is asked for by name."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Build nothing yet."""
+
+    def decide(self, key: str, unit: object, attributes: Mapping[str, object] | None = None) -> Decision:
+        """Decide by the flags in force."""
+        found = built()
+        return found.flags.decide(key, unit, attributes) if found.installed else not_installed(key)
+
+    def is_on(self, key: str, unit: object) -> bool:
+        """Decide by the flags in force, without attributes."""
+        found = built()
+        return found.installed and found.flags.is_on(key, unit)
+
+    def decide_strict(self, key: str, unit: object, *, admitted_by: Reason | None = None) -> Decision:
+        """Decide again, before an attempt."""
+        found = built()
+        return (
+            found.flags.decide_strict(key, unit, admitted_by=admitted_by)
+            if found.installed
+            else not_installed(key)
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Return the flags in force."""
+        return built().flags.snapshot()
+
+    def refresh(self) -> Snapshot:
+        """Read everything right now."""
+        return built().flags.refresh()
+
+
+class SettingsGate(Gate):
+    """The gate of this project: the flag that `ROLLOUT["FLAG"]` names, by the settings in force."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(conf.DEFAULT_FLAG, SettingsFlags())
+
+    @property
+    def flag(self) -> str:  # type: ignore[override]
+        """The flag's key."""
+        return conf.current().flag
+
+    @flag.setter
+    def flag(self, value: str) -> None:
+        """Leave the key to the settings."""
+
+    def unit_name(self) -> str:
+        """Return the name of what the percentage is taken of, such as `tournament_id`."""
+        flag = self._flags.snapshot().flags.get(FlagKey(self.flag))
+        return DEFAULT_UNIT if flag is None else flag.unit
+
+
+gate = SettingsGate()
+
+
+def not_installed(key: str) -> Decision:
+    """Return the decision of a project without our apps: closed, and nothing is wrong."""
+    return closed(key, Reason.DISABLED, None, detail="not in INSTALLED_APPS")
+
+
+def closed(key: str, reason: Reason, code: ErrorCode | None, *, detail: str) -> Decision:
+    """Return a decision that is off."""
+    return Decision(key, False, "off", reason, code, detail, "", None, None, 0)  # noqa: FBT003 - a named tuple's value
+
+
+def log_failure(line: str) -> None:
+    """Write an error to the logger `webhooks`; *line* holds our own words and what `safe` has made fit."""
+    logging.getLogger("webhooks").error("%s", line)

@@ -1,0 +1,173 @@
+"""Where the objects of sending and receiving are built from the settings: the app's one composition root.
+
+Built when first asked for, once per process, and again after a fork or when a setting changes under a test.
+Importing this opens nothing and starts nothing. Invariant: while Django's test environment is set up, no
+delivery gets past `capture` unless a test asks for it. Explained in docs/explanation/architecture.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from webhooks_core.delivery import Delivery, Sender, SendPermit, Settlement, always_send
+from webhooks_core.django import conf
+from webhooks_core.django.per_process import PerProcess
+from webhooks_core.endpoint import DEFAULT_ID, Endpoint
+from webhooks_core.engines.base import Engine
+from webhooks_core.engines.inline import InlineEngine
+from webhooks_core.errors import ConfigError
+from webhooks_core.observers.log import LogObserver
+from webhooks_core.receiving import Receiver
+from webhooks_core.retry import RetryPolicy
+from webhooks_core.stores.breakers import BreakerPolicy, MemoryBreakerStore
+from webhooks_core.stores.replay import MemoryReplayStore, ReplayStore
+from webhooks_core.transport.base import Transport
+from webhooks_core.verifier import Verified, Verifier
+
+# Named, not imported: this package does not know `rollout`. In force where that app is installed.
+ROLLOUT_APP = "rollout.django"
+ROLLOUT_PERMIT = "rollout.django.permit.send_permit"
+# Named, not imported: production code does not load testing code.
+CAPTURE = "webhooks_core.testing.captured.capture"
+
+Capture = Callable[[Delivery, object], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What one process sends with."""
+
+    settings: conf.WebhookSettings
+    endpoints: Mapping[str, Endpoint]
+    transport: Transport
+    sender: Sender
+    engine: Engine
+    observer: LogObserver
+
+    def deliver(self, delivery: Delivery) -> Settlement:
+        """Take *delivery* as far as the engine gets it."""
+        return self.engine.deliver(delivery, self.endpoints[delivery.endpoint_id])
+
+
+observer = PerProcess(LogObserver)
+
+
+def _build() -> Sending:
+    found = conf.current()
+    if found.problems:
+        raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
+    transport = _transport()
+    sender = _sender(found, transport, permit=_permit(found))
+    return Sending(
+        settings=found,
+        endpoints={name: endpoint.build() for name, endpoint in found.endpoints.items()},
+        transport=transport,
+        sender=sender,
+        engine=InlineEngine(sender),
+        observer=observer(),
+    )
+
+
+def _transport() -> Transport:
+    from webhooks_core.transport.requests import RequestsTransport  # the only edge that needs `requests`
+
+    return RequestsTransport()
+
+
+def _sender(
+    found: conf.WebhookSettings,
+    transport: Transport,
+    *,
+    permit: SendPermit,
+    max_attempts: int | None = None,
+) -> Sender:
+    breakers = MemoryBreakerStore(
+        BreakerPolicy(
+            window_seconds=found.breaker_window_seconds,
+            max_fails=found.breaker_max_fails,
+            open_seconds=found.breaker_open_seconds,
+        )
+    )
+    retry = RetryPolicy(
+        max_attempts=max_attempts or found.max_attempts,
+        base_seconds=found.retry_base_seconds,
+        jitter=found.jitter,
+    )
+    return Sender(transport, breakers, retry, permit=permit, observer=observer())
+
+
+def _permit(found: conf.WebhookSettings) -> SendPermit:
+    path = found.send_permit or (ROLLOUT_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
+    if path is None:
+        return always_send
+    permit: SendPermit = import_string(path)
+    return permit
+
+
+sending = PerProcess(_build, close=lambda built: built.transport.close())
+
+
+def test_sender(permit: SendPermit) -> Sender:
+    """Return a sender for one attempt that no rollout decides about, with a breaker of its own.
+
+    A test send is an operator's explicit act and no evidence: it neither trips nor asks the breaker in force.
+    """
+    built = sending()
+    return _sender(built.settings, built.transport, permit=permit, max_attempts=1)
+
+
+def capture() -> Capture | None:
+    """Return what takes deliveries in place of the network while Django's test environment is set up.
+
+    `setup_test_environment` gives Django's mail module an `outbox`; that is how both know.
+    """
+    if not hasattr(sys.modules.get("django.core.mail"), "outbox"):
+        return None
+    found: Capture = import_string(CAPTURE)
+    return found
+
+
+def new_delivery_id() -> str:
+    """Return a new id of a delivery: a UUID v4."""
+    return str(uuid.uuid4())
+
+
+def clock() -> float:
+    """Return the epoch seconds, UTC."""
+    return time.time()
+
+
+def receiver(
+    handler: Callable[[Verified], None], *, endpoint: str = DEFAULT_ID, store: ReplayStore | None = None
+) -> Receiver:
+    """Return a receiver that verifies with the settings of one endpoint: secrets, scheme, replay window.
+
+    Args:
+        handler: Called once for each webhook that is new.
+        endpoint: Whose secrets; `default` is `WEBHOOK_SECRET`, which needs no `WEBHOOK_ENDPOINT`.
+        store: Where handled ids are remembered; in this process's memory when left out.
+
+    Raises:
+        ConfigError: There is no such secret, or a setting is bad.
+    """
+    found = conf.current()
+    if found.problems:
+        raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
+    keys, scheme = found.verifying(endpoint)
+    verifier = Verifier(keys, scheme=scheme, window_seconds=found.replay_window_seconds)
+    return Receiver(verifier, store or MemoryReplayStore(), handler, observer=observer())
+
+
+def _forget(**_signal: object) -> None:
+    sending.forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="webhooks_core.django.wiring")
