@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from webhooks_core.detectors import detect, is_forbidden_key
@@ -18,7 +18,7 @@ from webhooks_core.errors import ConfigError
 
 
 class FieldType(StrEnum):
-    """Say what a declared field may hold; None (JSON's null) is allowed in every field."""
+    """Say what a declared field may hold; ``integer?`` (and so on) allows None, JSON's null, beside it."""
 
     INTEGER = "integer"
     UUID = "uuid"
@@ -48,13 +48,16 @@ class Field:
     choices: frozenset[str] = frozenset()
     inner: dict[str, Field] | None = None
     is_list: bool = False
+    or_none: bool = False
 
     def single(self) -> Field:
         """Return what one item of the list may hold."""
-        return Field(type=self.type, choices=self.choices, inner=self.inner)
+        return replace(self, is_list=False)
 
     def allows(self, value: object) -> bool:
         """Return whether *value* is of the declared type; for a field with a type, not a list or mapping."""
+        if value is None:
+            return self.or_none
         if isinstance(value, str):
             if self.type is FieldType.ENUM:
                 return value in self.choices
@@ -121,14 +124,16 @@ def _declared(declaration: object, where: str) -> Field:
         choices = declaration["enum"]
         if not isinstance(choices, list | tuple | set | frozenset) or not choices:
             raise ConfigError(where, "a list of at least one text is wanted for enum")
-        for choice in choices:
-            if not isinstance(choice, str) or detect(choice):
-                raise ConfigError(where, "the choices of an enum are texts without personal data")
-        return Field(type=FieldType.ENUM, choices=frozenset(choices))
+        texts = [choice for choice in choices if choice is not None]
+        if not all(isinstance(text, str) and not detect(text) for text in texts):
+            raise ConfigError(where, "the choices of an enum are None, or texts without personal data")
+        return Field(type=FieldType.ENUM, choices=frozenset(texts), or_none=None in choices)
     simple = [kind.value for kind in FieldType if kind is not FieldType.ENUM]
-    if isinstance(declaration, str) and declaration in simple:
-        return Field(type=FieldType(declaration))
-    raise ConfigError(where, f'one of {", ".join(simple)} or {{"enum": [...]}} is wanted')
+    if isinstance(declaration, str) and declaration.removesuffix("?") in simple:
+        return Field(type=FieldType(declaration.removesuffix("?")), or_none=declaration.endswith("?"))
+    raise ConfigError(
+        where, f'one of {", ".join(simple)} (with ? for "or null") or {{"enum": [...]}} is wanted'
+    )
 
 
 def _place(fields: dict[str, Field], steps: Sequence[str], field: Field, where: str) -> None:
@@ -142,7 +147,7 @@ def _place(fields: dict[str, Field], steps: Sequence[str], field: Field, where: 
     if len(steps) == 1:
         if known is not None:
             raise ConfigError(where, "declared twice")
-        fields[name] = Field(type=field.type, choices=field.choices, is_list=is_list)
+        fields[name] = replace(field, is_list=is_list)
         return
     if known is None:
         known = fields[name] = Field(inner={}, is_list=is_list)

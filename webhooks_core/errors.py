@@ -75,6 +75,12 @@ class FindingLike(Protocol):
         """Name the place, with unlisted keys as ``*``."""
 
 
+_REMEDIES = {
+    "unknown_field": '; declare the event\'s fields in WEBHOOKS["EVENTS"], each with its type',
+    "wrong_type": '; the value is not of the type that WEBHOOKS["EVENTS"] declares',
+}
+
+
 class PiiLeak(EnvelopeError):
     """Say that an envelope holds, or may hold, personal data; it was blocked before it was stored or sent.
 
@@ -88,7 +94,7 @@ class PiiLeak(EnvelopeError):
             raise ValueError("PiiLeak needs at least one finding")
         first, more = self.findings[0], len(self.findings) - 1
         others = f" (and {more} more)" if more else ""
-        super().__init__(first.path, f"blocked, kind={first.kind}{others}")
+        super().__init__(first.path, f"blocked, kind={first.kind}{others}{_REMEDIES.get(first.kind, '')}")
 
     def __reduce__(self) -> tuple[type[PiiLeak], tuple[tuple[FindingLike, ...]]]:  # type: ignore[override]
         return type(self), (self.findings,)
@@ -258,8 +264,8 @@ class TransportError(WebhookError):
 
     Args:
         problem: What happened, in our words; never a URL, an address, a header or a body.
-        phase: Where it happened: ``dns``, ``connect``, ``proxy``, ``tls``, ``send``, ``headers``, ``body``; or
-            empty when that is not known.
+        phase: Where it happened: ``dns``, ``connect``, ``proxy``, ``tls``, ``send``, ``headers``, ``body``;
+            or empty when that is not known.
     """
 
     def __init__(self, problem: str = "no usable HTTP response came back", *, phase: str = "") -> None:

@@ -121,8 +121,6 @@ class _Walk:
         self.anything(item, inner, in_free_text=in_free_text, opens=opens)
 
     def _field(self, value: object, field: Field, path: str) -> None:
-        if value is None:
-            return
         if field.is_list and isinstance(value, list | tuple):
             single = field.single()
             for index, item in enumerate(value):
