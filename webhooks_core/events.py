@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from webhooks_core.outcome import Outcome
 
@@ -270,8 +269,8 @@ Observer = Callable[[Fact], None]
 def emit(observer: Observer | None, fact: Fact) -> None:
     """Tell *observer* a *fact*; whatever it raises stays here.
 
-    A failure is itself reported: to the observer as `ObserverFailed`, and, where that fails too, through
-    Python's hook for errors that nobody can catch (`sys.unraisablehook`), without the error's text.
+    A failure is itself reported: to the observer as `ObserverFailed`, and, where that fails too, in one
+    line on standard error; never with the error's text.
     """
     if observer is None:
         return
@@ -307,9 +306,8 @@ def _report(observer: Observer, fact: Fact, error: Exception) -> None:
     failure = _failure(observer, fact, error)
     try:
         observer(failure)
-    except Exception:  # noqa: BLE001 - nobody is left to tell but the interpreter
-        note = f"webhooks observer {failure.observer} failed on {failure.fact} with {failure.error}"
-        nothing = SimpleNamespace(
-            exc_type=RuntimeError, exc_value=None, exc_traceback=None, err_msg=note, object=None
-        )
-        sys.unraisablehook(nothing)
+    except Exception:  # noqa: BLE001 - nobody is left to tell but whoever reads standard error
+        if sys.stderr is not None:
+            sys.stderr.write(
+                f"webhooks: observer {failure.observer} failed on {failure.fact} with {failure.error}\n"
+            )

@@ -1,8 +1,8 @@
 """What every implementation of a port must do, as pytest suites: subclass one, say how to build yours, run.
 
-`class TestMyStore(BreakerStoreContract): def make_store(self, policy): return MyStore(policy)`. Invariant: the
-suites ask only what the port promises, with fixed moments and no sleeping, so that memory, Redis and a database
-pass the same lines. Explained in docs/how-to/test-code-that-sends-webhooks.md.
+`class TestMyStore(BreakerStoreContract): def make_store(self, policy): return MyStore(policy)`. Invariant:
+the suites ask only what the port promises, with fixed moments and no sleeping, so that memory, Redis and a
+database pass the same lines. Explained in docs/how-to/test-code-that-sends-webhooks.md.
 """
 
 from __future__ import annotations
