@@ -166,8 +166,9 @@ def _after_commit(run: Callable[[], None], *, using: str) -> None:
     loop, where Django has no transactions, a thread does it, so that the loop never waits for a receiver.
     """
     connection = connections[using]
-    idle = connection.connection is None and connection.settings_dict.get("AUTOCOMMIT", True)
-    if connection.in_atomic_block or not idle:
+    is_open = connection.connection is not None
+    autocommits = connection.autocommit if is_open else connection.settings_dict.get("AUTOCOMMIT", True)
+    if connection.in_atomic_block or not autocommits:
         transaction.on_commit(run, using=using, robust=True)
         return
     try:

@@ -152,7 +152,7 @@ class SettingsGate(Gate):
         super().__init__(conf.DEFAULT_FLAG, SettingsFlags())
 
     @property
-    def flag(self) -> str:  # type: ignore[override]
+    def flag(self) -> str:
         """The flag's key."""
         return conf.current().flag
 

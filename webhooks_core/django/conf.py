@@ -104,7 +104,7 @@ class WebhookSettings:
     jitter: float
     retry_base_seconds: float
     max_attempts: int
-    replay_window_seconds: float
+    replay_window_seconds: int
     breaker_window_seconds: float
     breaker_max_fails: int
     breaker_open_seconds: float
@@ -184,7 +184,7 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         jitter=key(26, "JITTER", number(at_least=0, at_most=1), default=0.0),
         retry_base_seconds=key(32, "RETRY_BASE_SECONDS", number(above=0, at_most=60), default=2.0),
         max_attempts=flat(8, "WEBHOOK_MAX_RETRIES", count(at_least=1, at_most=20), default=3),
-        replay_window_seconds=flat(9, "WEBHOOK_REPLAY_WINDOW_SECONDS", _seconds, default=300.0),
+        replay_window_seconds=flat(9, "WEBHOOK_REPLAY_WINDOW_SECONDS", count(at_least=1), default=300),
         breaker_window_seconds=flat(10, "WEBHOOK_CB_WINDOW_SECONDS", _seconds, default=120.0),
         breaker_max_fails=flat(11, "WEBHOOK_CB_MAX_FAILS", count(at_least=1), default=5),
         breaker_open_seconds=flat(12, "WEBHOOK_CB_OPEN_SECONDS", _seconds, default=60.0),

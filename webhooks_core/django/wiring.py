@@ -17,6 +17,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from webhooks_core.breaker import BreakerPolicy
 from webhooks_core.delivery import Delivery, Sender, SendPermit, Settlement, always_send
 from webhooks_core.django import conf
 from webhooks_core.django.per_process import PerProcess
@@ -25,12 +26,12 @@ from webhooks_core.engines.base import Engine
 from webhooks_core.engines.inline import InlineEngine
 from webhooks_core.errors import ConfigError
 from webhooks_core.observers.log import LogObserver
-from webhooks_core.receiving import Receiver
+from webhooks_core.receiving import Handler, Receiver
 from webhooks_core.retry import RetryPolicy
-from webhooks_core.stores.breakers import BreakerPolicy, MemoryBreakerStore
+from webhooks_core.stores.breakers import MemoryBreakerStore
 from webhooks_core.stores.replay import MemoryReplayStore, ReplayStore
 from webhooks_core.transport.base import Transport
-from webhooks_core.verifier import Verified, Verifier
+from webhooks_core.verifier import Verifier
 
 # Named, not imported: this package does not know `rollout`. In force where that app is installed.
 ROLLOUT_APP = "rollout.django"
@@ -145,9 +146,7 @@ def clock() -> float:
     return time.time()
 
 
-def receiver(
-    handler: Callable[[Verified], None], *, endpoint: str = DEFAULT_ID, store: ReplayStore | None = None
-) -> Receiver:
+def receiver(handler: Handler, *, endpoint: str = DEFAULT_ID, store: ReplayStore | None = None) -> Receiver:
     """Return a receiver that verifies with the settings of one endpoint: secrets, scheme, replay window.
 
     Args:
@@ -156,11 +155,9 @@ def receiver(
         store: Where handled ids are remembered; in this process's memory when left out.
 
     Raises:
-        ConfigError: There is no such secret, or a setting is bad.
+        ConfigError: There is no such secret.
     """
     found = conf.current()
-    if found.problems:
-        raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
     keys, scheme = found.verifying(endpoint)
     verifier = Verifier(keys, scheme=scheme, window_seconds=found.replay_window_seconds)
     return Receiver(verifier, store or MemoryReplayStore(), handler, observer=observer())
