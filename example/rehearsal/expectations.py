@@ -60,8 +60,8 @@ class Expectations:
         columns = (
             page.Column("", 4, left=True),
             page.Column("expectation", name_width, left=True),
-            page.Column("measured", 12),
-            page.Column("wanted", 12),
+            page.Column("measured", 17),
+            page.Column("wanted", 17),
         )
         table = page.Table(*columns)
         table.head()
@@ -69,10 +69,17 @@ class Expectations:
             table.row(
                 "ok" if expectation.ok else "MISS",
                 expectation.name,
-                str(expectation.measured),
-                str(expectation.wanted),
+                _shown(expectation.measured),
+                _shown(expectation.wanted),
             )
 
     def as_json(self) -> str:
         """Return one JSON object on one line."""
         return json.dumps({"expectations": [asdict(expectation) for expectation in self.all], "ok": self.ok})
+
+
+def _shown(value: object) -> str:
+    """Return *value* for a person: several numbers with commas between them, thousands with commas inside."""
+    if isinstance(value, tuple):
+        return ", ".join(_shown(part) for part in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.core import mail
+from django.db import connection
 
 from apps.notifications.models import Notification
+from loopback import mailbox
 from loopback.logbook import Logbook
 from loopback.project import Project
 from loopback.receiver_process import ReceiverProcess
@@ -45,7 +47,7 @@ class Stage:
 
     def recorded(self) -> tuple[int, int]:
         """Return how many notifications are in the database and how many e-mails have gone out."""
-        return Notification.objects.count(), len(mail.outbox)
+        return Notification.objects.count(), len(mailbox.sent)
 
     def set_percentage(self, percentage: str) -> float:
         """Edit the flag file and return after how many seconds the gate of this process had picked it up."""
@@ -53,6 +55,20 @@ class Stage:
         begun = time.monotonic()
         self.wait_until(lambda: gate(self.world.tournament_ids[0]).version == version)
         return time.monotonic() - begun
+
+    def pay_in_threads(self, tournament_ids: Sequence[int]) -> list[threading.Thread]:
+        """Begin to verify a payment in each tournament, all at the same time; return the threads."""
+
+        def pay(tournament_id: int) -> None:
+            try:
+                self.world.pay(tournament_id)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=pay, args=(unit,), daemon=True) for unit in tournament_ids]
+        for thread in threads:
+            thread.start()
+        return threads
 
     def wait_until(self, holds: Callable[[], bool], *, seconds: float = PICK_UP_LIMIT_SECONDS) -> bool:
         """Wait until *holds* does, and return whether it did in time."""

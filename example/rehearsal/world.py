@@ -76,6 +76,14 @@ class World:
         return match
 
 
+def reopen() -> World:
+    """Return the world that another process has built in the same database."""
+    places: dict[int, list[Registration]] = {}
+    for place in Registration.objects.select_related("player").order_by("tournament_id", "pk"):
+        places.setdefault(place.tournament_id, []).append(place)
+    return World(places={tournament_id: (home, away) for tournament_id, (home, away) in places.items()})
+
+
 def build(tournaments: int) -> World:
     """Create *tournaments* tournaments with two registered players each."""
     players = User.objects.bulk_create(

@@ -31,7 +31,7 @@ DATABASES = {
         },
     }
 }
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+EMAIL_BACKEND = "loopback.mailbox.EmailBackend"
 
 NOTIFICATIONS_WEBHOOK_ENABLED = True
 WEBHOOK_ENDPOINT = _address.geturl()

@@ -42,8 +42,8 @@ WEBHOOK_SECRET = os.environ.get("WEBHOOK_SECRET")  # from the secrets manager
 ROLLOUT = {
     **ROLLOUT,
     "SOURCE": "file",
-    "FILE": "/etc/deltacrown/flags.json",
-    "KILL_FILE": "/var/lib/rollout/kill",
+    "FILE": os.environ.get("ROLLOUT_FILE", "/etc/deltacrown/flags.json"),
+    "KILL_FILE": "/var/lib/rollout/kill",  # the default, said here so that nobody has to look it up
 }
 WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "production"}
 

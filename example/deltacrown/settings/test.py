@@ -6,6 +6,7 @@ otherwise say so with `rollout.testing.override_flag`.
 
 from __future__ import annotations
 
+from deltacrown.logs import logging_to
 from deltacrown.settings.base import *  # noqa: F403
 from deltacrown.settings.base import ROLLOUT, WEBHOOKS
 
@@ -24,3 +25,5 @@ ROLLOUT = {
     "FLAGS": {"tournament-webhooks": {"percentage": "100", "unit": "tournament_id"}},
 }
 WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "test"}
+
+LOGGING = logging_to(None, level="CRITICAL")
