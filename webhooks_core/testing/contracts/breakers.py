@@ -216,7 +216,7 @@ class BreakerStoreContract(ABC):
         assert store.state("a", now=NOW + 2).state is State.OPEN
 
     def test_no_success_is_lost_between_threads(self) -> None:
-        """Eight threads count 500 successes each: 3,999 failures do not open, the 4,000th does."""
+        """Eight threads tell of 500 successes each: 4,000 are counted."""
         store = self.make_store(BreakerPolicy())
 
         def succeed(_: int) -> None:
