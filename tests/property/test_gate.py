@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rollout.sources.memory import MappingSource
 
 from rollout.controls import KillState
 from rollout.gate import Gate
 from rollout.live import LiveFlags
+from rollout.sources.memory import MappingSource
 
 KEY = "tournament-webhooks"
 UNITS = st.one_of(

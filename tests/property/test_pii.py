@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+
 from webhooks_core.pii import EventFields, check, scan
 
 ZERO_WIDTH = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"]
@@ -57,9 +58,25 @@ AROUND = st.sampled_from(
             ("\n", "\t"),
             ('"', '"'),
         ],
-        *[("最新 ", " です"), ("x=", ";")],
+        *[
+            ("最新 ", " です"),
+            ("x=", ";"),
+            ("[", "]"),
+            ("http://", "/x"),
+            ("a=1&b=", "&c=2"),
+            ("'", "'"),
+            ("*", "*"),
+        ],
     ]
 )
+
+
+PERSONAL = {"address", "handle", "network", "phone", "key"}  # the kinds that are personal data (§8)
+
+
+def personal(data: dict[str, Any], metadata: dict[str, Any]) -> list[object]:
+    """What is personal in an event without an allow-list, its unknown fields left aside."""
+    return [found for found in check(data, metadata, None) if str(found.kind) in PERSONAL]
 
 
 def fullwidth(text: str) -> str:
@@ -178,7 +195,7 @@ def test_forbidden_keys_are_found_whatever_they_hold(key: str, value: object, de
 @given(value=st.integers(0, 10**6))
 def test_keys_that_only_contain_a_forbidden_one_are_fine(key: str, value: int) -> None:
     """The count `email_sent` is not personal data: exact names only (§8)."""
-    assert check({key: value}, {key: value}, None) == ()
+    assert not personal({key: value}, {key: value})
 
 
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001 (zones are put on below)
@@ -234,7 +251,6 @@ INNOCENT = st.one_of(
         [
             "payment_verified",
             "std::vector",
-            "a::b",
             "eu-west-1",
             "10:00",
             "1 000 000",
@@ -254,14 +270,14 @@ INNOCENT = st.one_of(
 @example("12345678-1234-4123-8123-123456789012")
 def test_ids_hashes_times_and_versions_are_no_personal_data(text: str) -> None:
     """IDs, UUIDs, hashes, ISO timestamps, epoch numbers and version numbers are not found (§8)."""
-    assert check({"tournament_id": text}, {"webhook_id": text}, None) == ()
-    assert check({"items": [{"v": f"seen {text} ok"}]}, {}, None) == ()
+    assert not personal({"tournament_id": text}, {"webhook_id": text})
+    assert not personal({"items": [{"v": f"seen {text} ok"}]}, {})
 
 
 @given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
 def test_numbers_are_no_personal_data(value: object) -> None:
     """JSON numbers, true, false and null are never a phone or an address (§8: every string)."""
-    assert check({"v": value, "w": [value]}, {"created": value}, None) == ()
+    assert not personal({"v": value, "w": [value]}, {"created": value})
 
 
 JSONS = st.recursive(
@@ -292,13 +308,13 @@ def test_any_data_is_judged_without_an_exception(data: dict[str, Any], metadata:
         (
             "uuid",
             [str(UUID(int=5)), "550e8400-e29b-41d4-a716-446655440000"],
-            ["5", 5, None, "x" * 36, True, [], {}],
+            ["5", 5, "x" * 36, True, None, [], {}],
         ),
-        ("time", ["2025-11-21T10:00:00Z"], ["soon", None, True, {}]),
+        ("time", ["2025-11-21T10:00:00Z"], ["soon", True, None, {}]),
         ("count", [0, 5], [-1, "5", 1.5, True, None]),
         ("boolean", [True, False], [0, 1, "true", None]),
         ({"enum": ["a", "b"]}, ["a", "b"], ["c", "A", "", 1, None, ["a"]]),
-        ("text", ["hello", ""], [5, None, True, ["hello"], {}]),
+        ("text", ["hello", ""], [5, True, None, ["hello"], {}]),
     ],
 )
 def test_a_field_of_another_type_is_found(kind: Any, good: list[object], bad: list[object]) -> None:

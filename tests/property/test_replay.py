@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID
@@ -10,13 +11,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from webhooks_core.receiving import Receiver
 
 from rollout.testing import ManualClock
 from webhooks_core.keys import KeyRing
+from webhooks_core.receiving import Receiver
 from webhooks_core.scheme import Scheme
 from webhooks_core.signer import sign
-from webhooks_core.stores.replay import MemoryReplayStore, Outcome
+from webhooks_core.stores.replay import ClaimOutcome, MemoryReplayStore
 from webhooks_core.verifier import Verifier
 
 NOW = 1_763_000_000.0
@@ -35,7 +36,9 @@ def test_of_many_threads_one_wins(threads: int) -> None:
 
     def race(mine: list[object]) -> None:
         barrier.wait()
-        mine.extend(store.claim(each, f"{n:064x}", now=NOW).outcome for n, each in enumerate(ids))
+        mine.extend(
+            store.claim(each, sha256(b"%d" % n).hexdigest(), now=NOW).outcome for n, each in enumerate(ids)
+        )
 
     workers = [Thread(target=race, args=(mine,)) for mine in answers]
     for worker in workers:
@@ -45,8 +48,8 @@ def test_of_many_threads_one_wins(threads: int) -> None:
 
     for at in range(len(ids)):
         column = [mine[at] for mine in answers]
-        assert column.count(Outcome.NEW) == 1
-        assert column.count(Outcome.BUSY) == threads - 1
+        assert column.count(ClaimOutcome.NEW) == 1
+        assert column.count(ClaimOutcome.BUSY) == threads - 1
 
 
 @given(IDS, SIGNATURES, SIGNATURES, st.floats(0, 14.9))
@@ -58,7 +61,7 @@ def test_what_was_given_back_is_accepted_again(webhook_id: str, one: str, other:
 
     again = store.claim(webhook_id, other, now=NOW + later)
 
-    assert (claim.outcome, again.outcome) == (Outcome.NEW, Outcome.NEW)
+    assert (claim.outcome, again.outcome) == (ClaimOutcome.NEW, ClaimOutcome.NEW)
 
 
 @given(IDS, SIGNATURES, st.floats(0.001, 14.999), st.floats(15.001, 1e6))
@@ -69,8 +72,8 @@ def test_the_claim_of_a_dead_process_expires_after_fifteen_seconds(
     store = MemoryReplayStore()
     store.claim(webhook_id, signature, now=NOW)
 
-    assert store.claim(webhook_id, signature, now=NOW + within).outcome is Outcome.BUSY
-    assert store.claim(webhook_id, signature, now=NOW + beyond).outcome is Outcome.NEW
+    assert store.claim(webhook_id, signature, now=NOW + within).outcome is ClaimOutcome.BUSY
+    assert store.claim(webhook_id, signature, now=NOW + beyond).outcome is ClaimOutcome.NEW
 
 
 @given(IDS, SIGNATURES, st.floats(0, 604_799))
@@ -79,8 +82,8 @@ def test_what_is_done_stays_done_for_seven_days(webhook_id: str, signature: str,
     store = MemoryReplayStore()
     store.done(store.claim(webhook_id, signature, now=NOW), now=NOW)
 
-    assert store.claim(webhook_id, signature, now=NOW + later).outcome is Outcome.DONE
-    assert store.claim(webhook_id, "f" * 64, now=NOW + later).outcome is Outcome.DONE
+    assert store.claim(webhook_id, signature, now=NOW + later).outcome is ClaimOutcome.DONE
+    assert store.claim(webhook_id, "f" * 64, now=NOW + later).outcome is ClaimOutcome.DONE
 
 
 @given(IDS, IDS, SIGNATURES)
@@ -89,7 +92,7 @@ def test_a_signature_seen_before_is_a_duplicate_under_any_id(one: str, other: st
     store = MemoryReplayStore()
     store.done(store.claim(one, signature, now=NOW), now=NOW)
 
-    assert store.claim(other, signature, now=NOW + 1).outcome is Outcome.DONE
+    assert store.claim(other, signature, now=NOW + 1).outcome is ClaimOutcome.DONE
 
 
 @given(IDS, SIGNATURES, SIGNATURES)
@@ -100,10 +103,10 @@ def test_a_late_word_of_an_expired_claim_changes_nothing(webhook_id: str, one: s
     new = store.claim(webhook_id, other, now=NOW + 16)
     store.give_back(old, now=NOW + 17)
 
-    assert new.outcome is Outcome.NEW
-    assert store.claim(webhook_id, other, now=NOW + 18).outcome is Outcome.BUSY
+    assert new.outcome is ClaimOutcome.NEW
+    assert store.claim(webhook_id, other, now=NOW + 18).outcome is ClaimOutcome.BUSY
     store.done(new, now=NOW + 19)
-    assert store.claim(webhook_id, other, now=NOW + 20).outcome is Outcome.DONE
+    assert store.claim(webhook_id, other, now=NOW + 20).outcome is ClaimOutcome.DONE
 
 
 def request(webhook_id: str, *, at: float) -> tuple[dict[str, str], bytes]:

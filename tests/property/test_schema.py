@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rollout.sources.file import FileSource
-from rollout.sources.schema import dumps, loads_json, parse
 
 from rollout.errors import ConfigError
 from rollout.sources.base import SourceStatus
+from rollout.sources.file import FileSource
+from rollout.sources.schema import dumps, loads_json, parse
 
 KEYS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=20).filter(
     lambda key: key[0].isalnum()

@@ -49,14 +49,18 @@ class Model:
         self.state, self.era, self.ended, self.probe = state, self.era + 1, [], False
         self.length, self.until = length, now + length
 
-    def end(self, now: float, *, well: bool, probe: bool) -> None:
-        """A call of this era ended."""
+    def end(self, now: float, *, well: bool, probe: bool, opened: bool) -> None:
+        """A call of this era ended. *opened* is what the breaker did, and counts where both are right."""
         if probe:
             self.move("closed" if well else "open", now=now, length=min(LONGEST, 2 * self.length))
             return
         self.ended.append((now, well))
-        recent = [good for at, good in self.ended if now - at <= WINDOW]
-        if not well and recent.count(False) >= MAX_FAILS and 2 * recent.count(False) >= len(recent):
+        fails = sum(not good and now - at <= WINDOW for at, good in self.ended)
+        # Failures are exact; successes may be counted in one-second cells, which blurs the window's edge.
+        least, most = (sum(good and now - at <= WINDOW + blur for at, good in self.ended) for blur in (-1, 1))
+        must = not well and fails >= MAX_FAILS and fails >= most
+        may = not well and fails >= MAX_FAILS and fails >= least
+        if must or (may and opened):
             self.move("open", now=now)
 
     def admits(self, now: float) -> str:
@@ -80,6 +84,11 @@ class BreakerMachine(RuleBasedStateMachine):
         self.now, self.model, self.state = NOW, Model(), BreakerState()
         self.out: list[tuple[Ticket, int]] = []
         self.names = 0
+
+    @property
+    def opened(self) -> bool:
+        """Whether the breaker is open now."""
+        return self.state.state == "open"
 
     def tell(self, command: Command) -> Step:
         """One command at the present moment."""
@@ -122,7 +131,7 @@ class BreakerMachine(RuleBasedStateMachine):
         before = self.state
         self.tell(Succeeded(ticket=ticket) if well else Failed(ticket=ticket))
         if era == self.model.era:
-            self.model.end(self.now, well=well, probe=ticket.is_probe)
+            self.model.end(self.now, well=well, probe=ticket.is_probe, opened=self.opened)
         else:
             assert self.state == before
 
@@ -149,7 +158,7 @@ class BreakerMachine(RuleBasedStateMachine):
                 assert self.model.state != "closed"
                 return
             self.tell(Succeeded(ticket=ticket) if well else Failed(ticket=ticket))
-            self.model.end(self.now, well=well, probe=False)
+            self.model.end(self.now, well=well, probe=False, opened=self.opened)
             self.now += gap
 
     @precondition(lambda self: self.model.state != "closed" and self.model.until > self.now)
@@ -167,7 +176,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.somebody_asks()
         ticket, _ = self.out.pop()
         self.tell(Failed(ticket=ticket))
-        self.model.end(self.now, well=False, probe=True)
+        self.model.end(self.now, well=False, probe=True, opened=self.opened)
 
         assert self.state.retry_at == self.now + min(LONGEST, 2 * length)
 
