@@ -27,7 +27,7 @@ TOLERANCE_MS = 250
 def main() -> int:
     """Run the smoke test and return its exit status."""
     parser = smoke.parser("Smoke test of the payments flow.", output="staging_payments_output.json")
-    parser.add_argument("--payments", type=int, default=10, help="default 10")
+    parser.add_argument("--payments", type=smoke.at_least_one, default=10, help="default 10")
     options = parser.parse_args()
     try:
         with smoke.smoke_run(options) as run:

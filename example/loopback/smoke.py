@@ -82,15 +82,35 @@ class SmokeRun:
         }
 
 
+class OptionsParser(argparse.ArgumentParser):
+    """Names an unknown option and never repeats its value: it may be a secret that somebody tried to pass."""
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse, and refuse what is not known."""
+        options, unknown = self.parse_known_args(args)
+        if unknown:
+            names = [text.partition("=")[0] for text in unknown if text.startswith("--")]
+            self.error(f"unknown: {', '.join(names) or 'a word without an option'}")
+        return options
+
+
 def parser(description: str, *, output: str) -> argparse.ArgumentParser:
     """Return the options that both smoke tests have. No option takes a secret."""
-    options = argparse.ArgumentParser(description=description)
+    options = OptionsParser(description=description, allow_abbrev=False)
     options.add_argument("--endpoint", help="send to this URL instead of a receiver of our own")
     options.add_argument("--secret-file", type=Path, help="read the secret from here (else WEBHOOK_SECRET)")
     options.add_argument("--allow-network", default="", help="CIDR[:port] inside which --endpoint may lie")
     options.add_argument("--over-seconds", type=float, default=0.0, help="spread the run over this time")
     options.add_argument("--output", type=Path, default=Path(output), help=f"default {output}")
     return options
+
+
+def at_least_one(text: str) -> int:
+    """Read a count of payments or matches."""
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
 
 
 @contextmanager
@@ -174,11 +194,12 @@ def say(text: str) -> None:
 
 
 def _secret(options: argparse.Namespace) -> str:
-    text = (
-        options.secret_file.read_text(encoding="utf-8")
-        if options.secret_file
-        else os.environ.get("WEBHOOK_SECRET")
-    )
+    text = os.environ.get("WEBHOOK_SECRET")
+    if options.secret_file:
+        try:
+            text = options.secret_file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise Refused(f"--secret-file cannot be read ({type(error).__name__})") from None
     if not text or not text.strip():
         raise Refused("--endpoint needs its secret in WEBHOOK_SECRET or in a file (--secret-file)")
-    return str(text.strip())
+    return text.strip()

@@ -79,9 +79,13 @@ def test_the_examples_own_tests_pass() -> None:
 @pytest.mark.parametrize("settings", ["development", "staging", "production", "test"])
 def test_every_environments_settings_pass_the_system_checks(settings: str, tmp_path: Path) -> None:
     """A copied settings file starts without an error; what it needs from the environment is given."""
+    flags = tmp_path / "flags.json"
+    flags.write_text('{"schema": 1, "version": 1, "flags": {"tournament-webhooks": {"percentage": "0"}}}')
+
     done = manage(
         settings,
         "check",
+        ROLLOUT_FILE=str(flags),
         DJANGO_SECRET_KEY="x" * 60 + "abcde",
         WEBHOOK_SECRET=SECRET,
         WEBHOOK_ENDPOINT="https://api.deltacrown.example/webhooks/inbound",

@@ -140,7 +140,7 @@ def test_a_receiver_that_nobody_answers_for_is_no_success(tmp_path: Path) -> Non
 
     done = script(
         MATCHES,
-        *("--endpoint", "http://127.0.0.1:9/inbound", "--secret-file", str(secret), "--matches", "0"),
+        *("--endpoint", "http://127.0.0.1:9/inbound", "--secret-file", str(secret), "--matches", "1"),
         cwd=tmp_path,
         WEBHOOK_MAX_RETRIES="1",
     )
@@ -149,6 +149,7 @@ def test_a_receiver_that_nobody_answers_for_is_no_success(tmp_path: Path) -> Non
     found = artifact(tmp_path, "matches")
     assert found["ok"] is False
     assert found["test_run"]["receiver"] == "given endpoint"
+    assert found["sample_match"]["status"] == "completed"
 
 
 def test_the_memo_needs_its_artifacts(tmp_path: Path) -> None:
