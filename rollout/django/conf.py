@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from django.conf import settings
+from django.conf import Settings, settings
 from django.core.signals import setting_changed
 
 from rollout.sources.kill import VARIABLE
@@ -175,7 +175,10 @@ def master() -> bool | None:
     """Return whether the master switch is on; None for an unknown word: off, reason ERROR."""
     said = _cache.get(MASTER_SWITCH, _UNSET)
     if said is _UNSET:
-        said = getattr(settings, MASTER_SWITCH, None)
+        wrapped = _cache.get("_wrapped")
+        # A settings module that does not have it costs a look; only a test's or a shell's holder is asked.
+        absent = type(wrapped) is Settings and MASTER_SWITCH not in wrapped.__dict__
+        said = None if absent else getattr(settings, MASTER_SWITCH, None)
     environ = os.environ
     try:
         exported = environ._data.get(_KEY)  # type: ignore[attr-defined]

@@ -1,0 +1,167 @@
+"""System checks: each problem with its stable id; what is merely odd as a warning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.test import override_settings
+
+from tests.integration.django.project import FLAG, SECRET, Override
+
+
+def run(*, deploy: bool = False) -> list[CheckMessage]:
+    """What `manage.py check` says about us."""
+    return checks.run_checks(tags=["webhooks"], include_deployment_checks=deploy)
+
+
+def ids(*, deploy: bool = False) -> list[str | None]:
+    """The ids only."""
+    return [message.id for message in run(deploy=deploy)]
+
+
+def test_an_untouched_project_has_nothing_to_say() -> None:
+    """Installed and untouched: no error, no warning."""
+    assert run() == []
+
+
+def test_a_whole_project_has_nothing_to_say(sends: None) -> None:
+    """All is set."""
+    assert run() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "id_", "level"),
+    [
+        ({"NOTIFICATIONS_WEBHOOK_ENABLED": "maybe"}, "rollout.E001", checks.ERROR),
+        ({"ROLLOUT": {"FLAGG": "x"}}, "rollout.E002", checks.ERROR),
+        ({"ROLLOUT": {"SOURCE": "nowhere"}}, "rollout.E003", checks.ERROR),
+        ({"ROLLOUT": {"FILE": "/srv/flags.json"}}, "rollout.E004", checks.ERROR),
+        ({"ROLLOUT": {"FLAGS": {FLAG: {"percentage": 101}}}}, "rollout.E005", checks.ERROR),
+        ({"ROLLOUT": {"FLAGS": None, "FILE": "/no/such/file.json"}}, "rollout.E006", checks.ERROR),
+        ({"ROLLOUT": {"FLAG": ""}}, "rollout.E007", checks.ERROR),
+        ({"ROLLOUT": {"REFRESH_SECONDS": -1}}, "rollout.E008", checks.ERROR),
+        ({"ROLLOUT": {"KILL_FILE": "kill"}}, "rollout.E009", checks.ERROR),
+        ({"ROLLOUT": {"UNITS": "nothing.of.the.kind"}}, "rollout.E011", checks.ERROR),
+        ({"WEBHOOK_SECRET": None}, "rollout.E012", checks.ERROR),
+        ({"ROLLOUT": {"FLAG": "other"}}, "rollout.W001", checks.WARNING),
+        ({"WEBHOOK_ENDPOINT": None}, "rollout.W002", checks.WARNING),
+        ({"WEBHOOK_TIMEOUT": 0}, "webhooks.E007", checks.ERROR),
+        ({"WEBHOOKS": {"EVENTS": {}}}, "webhooks.W001", checks.WARNING),
+        ({"WEBHOOK_CB_MAX_FAILS": 9999}, "webhooks.W002", checks.WARNING),
+        ({"WEBHOOK_TIMOUT": 3}, "webhooks.W003", checks.WARNING),
+    ],
+)
+def test_each_problem_has_its_id(using: Override, changes: dict[str, Any], id_: str, level: int) -> None:
+    """The ids are stable; the values of `webhooks.E…` are in tests/unit/django."""
+    with using(**changes):
+        messages = run()
+
+    assert [(message.id, message.level) for message in messages] == [(id_, level)]
+
+
+def test_the_flag_that_is_missing_is_said_exactly(using: Override) -> None:
+    """Contract §2: nobody gets webhooks, and a check warning says exactly that."""
+    with using(ROLLOUT={"FLAG": "other"}):
+        (message,) = run()
+
+    assert 'no flag "other" is defined: nobody gets webhooks' in message.msg
+    assert FLAG in (message.hint or "")
+
+
+def test_while_switched_off_a_missing_flag_endpoint_or_secret_is_no_warning() -> None:
+    """They are missing only once something is to be sent."""
+    with override_settings(WEBHOOK_ENDPOINT="https://api.example.com/", WEBHOOKS={"ENVIRONMENT": "test"}):
+        assert ids() == ["webhooks.W001"]
+
+
+def test_the_environment_is_required_outside_debug() -> None:
+    """Contract §1."""
+    with override_settings(WEBHOOKS={}):
+        assert ids() == ["webhooks.E014"]
+    with override_settings(WEBHOOKS={}, DEBUG=True):
+        assert ids() == []
+
+
+def test_no_message_holds_a_secret(using: Override) -> None:
+    """The type is told, never the value."""
+    weak = "hunter2hunter2"
+
+    tables = {"a": {"URL": "https://a.example/", "SECRET": SECRET}, "b": {"URL": "x", "SECRET": SECRET}}
+    with using(WEBHOOK_SECRET=weak, WEBHOOKS={"ENDPOINTS": tables}):
+        text = "".join(f"{message.msg}{message.hint}" for message in run())
+
+    assert weak not in text
+    assert SECRET not in text
+
+
+def test_the_inline_engine_is_refused_for_deployment() -> None:
+    """It retries inside the request; in DEBUG that is what it is for."""
+    assert "webhooks.E031" not in ids()
+    assert "webhooks.E031" in ids(deploy=True)
+    with override_settings(DEBUG=True):
+        assert "webhooks.E031" not in ids(deploy=True)
+
+
+def test_the_apps_that_are_missing_are_named() -> None:
+    """Level 4 of the runbook, half done."""
+    installed = ["django.contrib.contenttypes", "django.contrib.auth", "rollout.django"]
+    with override_settings(INSTALLED_APPS=installed):
+        (message,) = run()
+
+    assert (message.id, message.level) == ("rollout.W003", checks.WARNING)
+    assert "webhooks_core.django is not in INSTALLED_APPS" in message.msg
+
+
+def test_the_kill_file_that_is_there_is_said(using: Override, tmp_path: Path) -> None:
+    """Who deploys while the switch is pulled should know."""
+    (tmp_path / "kill").touch()
+
+    with using(ROLLOUT={"KILL_FILE": str(tmp_path / "kill")}):
+        assert ids() == ["rollout.W004"]
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda place: place.chmod(0o777), ["rollout.E010"]),
+        (lambda place: place.chmod(0o1777), ["rollout.E010"]),
+        (lambda place: place.chmod(0o775), []),
+    ],
+    ids=["all", "sticky", "group"],
+)
+def test_a_kill_file_that_anybody_could_make_is_an_error(
+    using: Override, tmp_path: Path, make: Callable[[Path], object], found: list[str]
+) -> None:
+    """Contract §10: a world-writable parent is a check error."""
+    place = tmp_path / "run"
+    place.mkdir()
+    make(place)
+
+    with using(ROLLOUT={"KILL_FILE": str(place / "kill")}):
+        assert ids() == found
+
+
+def test_a_directory_above_that_anybody_could_replace_is_an_error(using: Override, tmp_path: Path) -> None:
+    """Without the sticky bit, whoever may write above may rename what is below."""
+    above, below = tmp_path / "above", tmp_path / "above" / "below"
+    below.mkdir(parents=True)
+
+    for mode, found in ((0o777, ["rollout.E010"]), (0o1777, [])):
+        above.chmod(mode)
+        with using(ROLLOUT={"KILL_FILE": str(below / "kill")}):
+            assert ids() == found
+
+
+def test_a_parent_that_is_not_there_is_judged_by_the_nearest_that_is(using: Override, tmp_path: Path) -> None:
+    """Whoever may make the directory may make the file."""
+    tmp_path.chmod(0o777)
+
+    with using(ROLLOUT={"KILL_FILE": str(tmp_path / "not" / "yet" / "kill")}):
+        assert ids() == ["rollout.E010"]
+    os.chmod(tmp_path, 0o755)
