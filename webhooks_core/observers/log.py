@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from webhooks_core import events
-from webhooks_core.observers.safe import safe, words
+from webhooks_core.observers.safe import place, safe, words
 
 REJECTED_EVERY_SECONDS = 10.0  # anybody can send rubbish: at most one line in ten seconds says so
 SIGNATURE_SHOWN = 14  # contract §9, as in the seeds: `a3c8f7e2d1b456...`
@@ -183,9 +183,7 @@ def _kept_back(fact: events.Held | events.Waiting) -> Lines:
 
 def _blocked(fact: events.Blocked) -> Lines:
     endpoint = "" if fact.endpoint is None else f"endpoint={safe(fact.endpoint)}, "
-    text = (
-        f"Webhook blocked: event={safe(fact.event)}, {endpoint}kind={safe(fact.kind)}, path={safe(fact.path)}"
-    )
+    text = f"Webhook blocked: event={safe(fact.event)}, {endpoint}kind={safe(fact.kind)}, path={place(fact.path)}"
     return ((logging.WARNING, text),)
 
 

@@ -1,7 +1,7 @@
 """Make any text fit for a log line: no line break, no forged field, no personal data by the runbook's checks.
 
 Pure text in, pure text out. Invariants, for any input: `safe` returns 1 to 128 characters of
-`[A-Za-z0-9_.:/+%-]` (`words` also single spaces); nothing in it matches `FORBIDDEN` or a dotted or
+`[A-Za-z0-9_.:/+%-]` (`words` also single spaces, `place` also `*[]`); nothing in it matches `FORBIDDEN` or a dotted or
 colon-separated IP address; what was not masked can be read back by percent-decoding. Explained in
 docs/reference/log-lines.md.
 """
@@ -20,6 +20,7 @@ FORBIDDEN = re.compile(r"@|email|username|ip_address|192\.168|10\.|172\.", re.IG
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.:/+-]", re.ASCII)
 _OTHER_BUT_SPACE = re.compile(r"[^A-Za-z0-9_.:/+ -]", re.ASCII)
+_OTHER_BUT_PLACE = re.compile(r"[^A-Za-z0-9_.:/+*\[\]-]", re.ASCII)
 _IPV4 = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}", re.ASCII)
 # Eight groups, or fewer with `::`; `12:30:00` is a time.
 _IPV6 = re.compile(r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|[0-9a-f:]*::[0-9a-f:]*", re.IGNORECASE | re.ASCII)
@@ -35,6 +36,11 @@ def safe(value: str | None) -> str:
 def words(text: str) -> str:
     """Return our own words (a reason, an error) as they are; whatever else got into them is encoded."""
     return _cleaned(" ".join(text.split()), _OTHER_BUT_SPACE)
+
+
+def place(path: str) -> str:
+    """Return the path of a field, `data.players[3].*`, as one word that keeps its stars and brackets."""
+    return _cleaned(path, _OTHER_BUT_PLACE)
 
 
 def _cleaned(text: str, other: re.Pattern[str]) -> str:
