@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the libraries, on a clone that is not installed
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ when one is not, 2 when there is nothing to read. Standard library only. Explain
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -40,6 +41,8 @@ def main() -> int:
         return 2
     memo, met = write(runs)
     chosen.output.write_text(memo, encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a console without check marks is no reason to fail
     print(memo)
     return 0 if met else 1
 

@@ -27,7 +27,9 @@ DISPUTED = ["match_started", "result_submitted", "dispute_created", "dispute_res
 def main() -> int:
     """Run the smoke test and return its exit status."""
     parser = smoke.parser("Smoke test of the matches flow.", output="staging_matches_output.json")
-    parser.add_argument("--matches", type=smoke.at_least_one, default=5, help="default 5; one more is disputed")
+    parser.add_argument(
+        "--matches", type=smoke.at_least_one, default=5, help="default 5; one more is disputed"
+    )
     options = parser.parse_args()
     try:
         with smoke.smoke_run(options) as run:

@@ -61,7 +61,7 @@ def paragraph(text: str) -> None:
 def lines(texts: Sequence[str]) -> None:
     """Print *texts*, one a line, cut where they would run over the edge."""
     for text in texts:
-        _line(text if len(text) <= WIDTH - len(INDENT) else text[: WIDTH - len(INDENT) - 1] + "…")
+        _line(text if len(text) <= WIDTH - len(INDENT) else text[: WIDTH - len(INDENT) - 3] + "...")
 
 
 def blank() -> None:

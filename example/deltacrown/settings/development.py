@@ -34,5 +34,6 @@ ROLLOUT = {
     **ROLLOUT,
     "SOURCE": "settings",
     "FLAGS": {"tournament-webhooks": {"percentage": "100", "unit": "tournament_id"}},
+    "KILL_FILE": str(BASE_DIR / "kill"),
 }
 WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "development", "ALLOW_NETWORKS": ["127.0.0.1/32:8000"]}

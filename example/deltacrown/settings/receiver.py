@@ -13,6 +13,7 @@ from deltacrown.logs import logging_to
 
 DEBUG = False
 USE_TZ = True
+TIME_ZONE = "UTC"
 SECRET_KEY = "a receiver signs nothing of its own"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost").split(",")
 ROOT_URLCONF = "deltacrown.urls"
