@@ -26,11 +26,14 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 @pytest.mark.network
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """STYLE §1.18: docs that run. A page's files go to a temporary directory."""
+    """STYLE §1.18: docs that run. A page's files go to a temporary directory; the tests it defines are run too."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": f"snippets_of_{page.stem.replace('-', '_')}"}
 
     for line, code in blocks(page):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)  # noqa: S102
 
+    for name, made in list(namespace.items()):
+        if name.startswith("test_") and callable(made):
+            made()
     assert namespace

@@ -18,11 +18,15 @@ let_in = sum(gate.is_open(unit) for unit in range(10_000))
 assert 4_800 < let_in < 5_200, let_in
 
 keys = webhooks_core.KeyRing.of("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
-envelope = webhooks_core.seal("payment_verified", {"tournament_id": 101}, webhook_id="550e8400-e29b-41d4-a716-446655440000")
-headers = webhooks_core.Signer().sign(
-    envelope.body, event=envelope.event, webhook_id=envelope.webhook_id, keys=keys, now=1_763_000_000.0
+envelope = webhooks_core.seal(
+    "payment_verified", {"tournament_id": 101}, webhook_id="550e8400-e29b-41d4-a716-446655440000"
+)
+headers = webhooks_core.Signer(keys=keys).sign(
+    envelope.body, event=envelope.event, webhook_id=envelope.webhook_id, now=1_763_000_000.0
 )
 verified = webhooks_core.Verifier(keys).verify(headers, envelope.body, now=1_763_000_001.0)
 assert verified.event == "payment_verified"
 
-print(f"wheel smoke: Python {sys.version.split()[0]}, {let_in} of 10000 units at 50 %, one webhook signed and verified")
+print(
+    f"wheel smoke: Python {sys.version.split()[0]}, {let_in} of 10000 units at 50 %, one webhook signed and verified"
+)
