@@ -183,7 +183,8 @@ def _kept_back(fact: events.Held | events.Waiting) -> Lines:
 
 def _blocked(fact: events.Blocked) -> Lines:
     endpoint = "" if fact.endpoint is None else f"endpoint={safe(fact.endpoint)}, "
-    text = f"Webhook blocked: event={safe(fact.event)}, {endpoint}kind={safe(fact.kind)}, path={place(fact.path)}"
+    found = f"kind={safe(fact.kind)}, path={place(fact.path)}"
+    text = f"Webhook blocked: event={safe(fact.event)}, {endpoint}{found}"
     return ((logging.WARNING, text),)
 
 

@@ -1,8 +1,8 @@
 """Make any text fit for a log line: no line break, no forged field, no personal data by the runbook's checks.
 
 Pure text in, pure text out. Invariants, for any input: `safe` returns 1 to 128 characters of
-`[A-Za-z0-9_.:/+%-]` (`words` also single spaces, `place` also `*[]`); nothing in it matches `FORBIDDEN` or a dotted or
-colon-separated IP address; what was not masked can be read back by percent-decoding. Explained in
+`[A-Za-z0-9_.:/+%-]` (`words` also single spaces, `place` also `*[]`); nothing in it matches `FORBIDDEN` or a
+dotted or colon-separated IP address; what was not masked can be read back by percent-decoding. Explained in
 docs/reference/log-lines.md.
 """
 

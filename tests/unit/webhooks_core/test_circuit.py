@@ -92,8 +92,9 @@ def test_other_errors_say_nothing(breaker: CircuitBreaker, error: type[BaseExcep
 
 def test_the_context_manager_does_the_same(breaker: CircuitBreaker, clock: ManualClock) -> None:
     """Success, failure, refusal and probe through `with`."""
-    with breaker.admitted():
-        pass
+    for _ in range(2):
+        with breaker.admitted():
+            pass
     for _ in range(2):
         with pytest.raises(ConnectionError), breaker.admitted():
             breaking()
