@@ -60,7 +60,7 @@ def _match(pattern: re.Pattern[str], text: object, path: str, allowed: str) -> N
     if not isinstance(text, str):
         raise ConfigError(path, f"must be text ({allowed}), got {type(text).__name__}")
     if not pattern.fullmatch(text):
-        raise ConfigError(path, f"{text[:64]!a} is not allowed: {allowed}")
+        raise ConfigError(path, f"{text[:24]!a} is not allowed: {allowed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ class LogObserver:
 
 def _decimal(basis_points: str) -> str:
     # A comma before the fraction: "10." is what the runbook's search takes for an address.
-    return plain(basis_points).replace(".", ",")
+    return ",".join(map(plain, basis_points.split(".")))
 
 
 def log_observer_failure(failure: ObserverFailed) -> None:

@@ -65,7 +65,7 @@ class FileSource:
         _sources.add(self)
 
     def snapshot(self) -> Snapshot:
-        """Return the flags in force, after one `stat`, and a reading where the file is another than before."""
+        """Return the flags in force, after one `stat`, and a reading where the file has changed."""
         patience = _PATIENCE_SECONDS if self._last.is_there else _FIRST_PATIENCE_SECONDS
         if not self._lock.acquire(timeout=patience):
             return self._last.snapshot

@@ -1,0 +1,86 @@
+"""Any answer to `stat` but "not there" means killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rollout.sources.kill import DEFAULT_PATH, KillFile
+
+
+def test_not_there_is_not_killed(tmp_path: Path) -> None:
+    """Neither the file nor its directory, nor what a link points at."""
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+
+    for path in (tmp_path / "kill", tmp_path / "no" / "kill", tmp_path / "link"):
+        state = KillFile(str(path)).state()
+        assert (state.killed, state.why) == (False, "")
+
+
+def test_there_is_killed_whatever_it_holds(tmp_path: Path) -> None:
+    """Empty, unreadable, a directory, a link to one: the content is never read."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "locked").write_text("false")
+    (tmp_path / "locked").chmod(0)
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    os.mkfifo(tmp_path / "pipe")
+
+    for name in ("empty", "locked", "directory", "link", "pipe"):
+        state = KillFile(str(tmp_path / name)).state()
+        assert state.killed
+        assert state.why == f"'{tmp_path / name}' is there"
+
+
+def test_it_is_seen_at_once_and_gone_at_once(tmp_path: Path) -> None:
+    """Nothing is remembered between looks."""
+    kill = KillFile(str(tmp_path / "kill"))
+    seen = [kill.state().killed]
+
+    (tmp_path / "kill").touch()
+    seen.append(kill.state().killed)
+    (tmp_path / "kill").unlink()
+    seen.append(kill.state().killed)
+
+    assert seen == [False, True, False]
+
+
+def test_what_cannot_be_asked_is_killed(tmp_path: Path) -> None:
+    """A file for a directory, a loop of links, a name too long, a NUL."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    for path in (f"{tmp_path}/file/kill", f"{tmp_path}/loop", f"{tmp_path}/{'x' * 5000}", "a\0b"):
+        state = KillFile(path).state()
+        assert state.killed
+        assert "cannot be asked for" in state.why
+
+
+def test_a_missing_permission_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the directory may not be searched. (Told by a stand-in: root may search everything.)"""
+
+    def refused(path: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refused)
+
+    assert KillFile(str(tmp_path / "kill")).state().killed
+
+
+@pytest.mark.parametrize(
+    ("path", "environ", "expected"),
+    [
+        (None, {}, DEFAULT_PATH),
+        (None, {"ROLLOUT_KILL_FILE": ""}, DEFAULT_PATH),
+        (None, {"ROLLOUT_KILL_FILE": "/run/kill"}, "/run/kill"),
+        ("/tmp/kill", {"ROLLOUT_KILL_FILE": "/run/kill"}, "/tmp/kill"),
+    ],
+)
+def test_where_it_looks(path: str | None, environ: dict[str, str], expected: str) -> None:
+    """The documented path, the variable, or what the code says."""
+    kill = KillFile(path, environ=environ)
+
+    assert kill.path == expected
+    assert repr(kill) == f"KillFile({expected!r})"
