@@ -38,6 +38,8 @@ class ReplayMachine(RuleBasedStateMachine):
         self.held: list[Held] = []
         self.claims: list[tuple[Claim, int]] = []
         self.owners = 0
+        self.seen: set[str] = set()
+        self.latest: dict[str, str] = {}
 
     def allowed(self, webhook_id: str, signature: str) -> set[ClaimOutcome]:
         """What the contract lets a store answer now."""
@@ -48,10 +50,9 @@ class ReplayMachine(RuleBasedStateMachine):
         live = [each for each in others if self.now < each.until]
         if live:
             return {ClaimOutcome.DONE if each.done else ClaimOutcome.BUSY for each in live}
-        # Seen in a claim that ran out, which was not this id's latest: the contract promises neither to
+        # Seen in a claim that ran out, and not the latest one of this id: the contract promises neither to
         # remember it ("seen before") nor to forget it ("expires").
-        mine = [each for each in self.held if each.webhook_id == webhook_id]
-        seen = others or any(each.signature == signature for each in mine[:-1])
+        seen = others or (signature in self.seen and self.latest.get(webhook_id) != signature)
         return {ClaimOutcome.NEW, ClaimOutcome.DONE} if seen else {ClaimOutcome.NEW}
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 7.0, 14.5, 15.5, 100.0, 330.5, 899.5, 999.5, 1000.5]))
@@ -69,6 +70,8 @@ class ReplayMachine(RuleBasedStateMachine):
         assert claim.outcome in allowed
         if claim.outcome is ClaimOutcome.NEW:
             self.owners += 1
+            self.seen.add(signature)
+            self.latest[webhook_id] = signature
             self.held.append(Held(webhook_id, signature, self.owners, until=self.now + LEASE))
             self.claims.append((claim, self.owners))
 
@@ -89,6 +92,8 @@ class ReplayMachine(RuleBasedStateMachine):
             mine.done, mine.until = True, self.now + REMEMBER
         else:
             self.held.remove(mine)
+            if all(each.signature != mine.signature for each in self.held):
+                self.seen.discard(mine.signature)
 
     @invariant()
     def what_is_done_is_never_new(self) -> None:
