@@ -18,6 +18,7 @@ from typing import TypeVar
 from django.conf import Settings, settings
 from django.core.signals import setting_changed
 
+from rollout.sources.env import variable_of
 from rollout.sources.kill import VARIABLE
 from webhooks_core.django.secret_settings import read_callable_path
 from webhooks_core.django.values import (
@@ -26,6 +27,7 @@ from webhooks_core.django.values import (
     Problem,
     Reading,
     Spot,
+    clean,
     matching,
     number,
     one_of,
@@ -68,10 +70,11 @@ _flag_key = matching(
 )
 
 
-def load(raw: object, *, exported_kill_file: str | None = None) -> RolloutSettings:
-    """Parse the dictionary `ROLLOUT` (None: unset) and `ROLLOUT_KILL_FILE`, which overrides its `KILL_FILE`.
+def load(raw: object, *, environ: Mapping[str, str]) -> RolloutSettings:
+    """Parse the dictionary `ROLLOUT` (None: unset), and what *environ* says of kill file and percentage.
 
-    The command line works without settings and must look at the same file, so that there the variable wins.
+    `ROLLOUT_KILL_FILE` overrides the setting: the command line works without settings and must look at the
+    same file.
     """
     reading = Reading()
     table = reading.table(Spot(id="rollout.E002", setting="ROLLOUT", raw=raw), TABLE)
@@ -79,20 +82,22 @@ def load(raw: object, *, exported_kill_file: str | None = None) -> RolloutSettin
     def key(number: int, name: str, read: Callable[[object], T], *, default: D) -> T | D:
         return reading.value(_spot(number, name, table.get(name)), read, default=default)
 
-    flags = key(5, "FLAGS", _mapping, default=None)
-    file = key(6, "FILE", _absolute, default=None)
+    flag = key(7, "FLAG", _flag_key, default=DEFAULT_FLAG)
     named = key(3, "SOURCE", one_of(SourceName), default=None)
-    source = _owner(reading, table, named=named)
+    variable = variable_of(flag)
+    owners = {
+        SourceName.SETTINGS: _spot(4, "FLAGS", table.get("FLAGS")),
+        SourceName.FILE: _spot(4, "FILE", table.get("FILE")),
+        SourceName.ENVIRONMENT: _exported(4, variable, environ),
+    }
     kill_file = key(9, "KILL_FILE", _absolute, default=None)
-    exported = Spot(
-        id="rollout.E009", setting=f"environment variable {VARIABLE}", raw=exported_kill_file or None
-    )
+    flags = key(5, "FLAGS", _mapping, default=None)
     parsed = RolloutSettings(
-        flag=key(7, "FLAG", _flag_key, default=DEFAULT_FLAG),
-        source=source,
+        flag=flag,
+        source=_owner(reading, owners, named=SourceName(named) if named else None),
         flags=flags or {},
-        file=file,
-        kill_file=reading.value(exported, _absolute, default=kill_file) if exported.raw else kill_file,
+        file=key(6, "FILE", _absolute, default=None),
+        kill_file=reading.value(_exported(9, VARIABLE, environ), _absolute, default=kill_file) or kill_file,
         refresh_seconds=key(
             8, "REFRESH_SECONDS", number(at_least=0, at_most=MAX_REFRESH_SECONDS), default=0.25
         ),
@@ -101,26 +106,27 @@ def load(raw: object, *, exported_kill_file: str | None = None) -> RolloutSettin
     return replace(parsed, problems=tuple(reading.problems))
 
 
-_KEYS = {SourceName.SETTINGS: "FLAGS", SourceName.FILE: "FILE"}
-
-
 def _spot(number: int, key: str, raw: object) -> Spot:
     return Spot(id=f"rollout.E{number:03d}", setting=f'ROLLOUT["{key}"]', raw=raw)
 
 
-def _owner(reading: Reading, table: Mapping[str, object], *, named: str | None) -> SourceName:
+def _exported(number: int, variable: str, environ: Mapping[str, str]) -> Spot:
+    text = clean(environ.get(variable, ""))
+    return Spot(id=f"rollout.E{number:03d}", setting=f"environment variable {variable}", raw=text or None)
+
+
+def _owner(reading: Reading, owners: Mapping[SourceName, Spot], *, named: SourceName | None) -> SourceName:
     """Say which source owns the percentage: the named one, or the only one that has something."""
-    given = {source: table.get(key) for source, key in _KEYS.items()}
-    has = [source for source, value in given.items() if value is not None]
-    owner = SourceName(named) if named else has[0] if len(has) == 1 else SourceName.SETTINGS
-    others = [source for source in has if source is not owner]
-    for other in others:
-        reading.add(
-            _spot(4, _KEYS[other], given[other]),
-            f'must not be set while "{owner}" owns the percentage: two owners; '
-            'take one out of the settings, or name the other in ROLLOUT["SOURCE"]',
-        )
-    if owner is SourceName.FILE and table.get("FILE") is None:
+    has = [source for source, spot in owners.items() if spot.raw is not None]
+    owner = named or (has[0] if has else SourceName.SETTINGS)
+    for other in has:
+        if other is not owner:
+            reading.add(
+                owners[other],
+                f'must not be set while "{owner}" owns the percentage: two owners; '
+                'take one of them out, or name the other in ROLLOUT["SOURCE"]',
+            )
+    if owner is SourceName.FILE and owner not in has:
         reading.add(_spot(6, "FILE", None), "must be set: the file owns the percentage")
     return owner
 
@@ -145,9 +151,7 @@ def current() -> RolloutSettings:
     global _current  # noqa: PLW0603 - one value per process, replaced in one assignment
     found = _current
     if found is None:
-        _current = found = load(
-            getattr(settings, "ROLLOUT", None), exported_kill_file=os.environ.get(VARIABLE)
-        )
+        _current = found = load(getattr(settings, "ROLLOUT", None), environ=os.environ)
     return found
 
 

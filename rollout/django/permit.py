@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollout.decision import Decision, Reason
+from rollout.django import conf
 from rollout.django.wiring import gate
+from rollout.sources.kill import KillFile
 from webhooks_core.delivery import Delivery, Permit, PermitVerdict
 
 _UNKNOWN = frozenset({Reason.ERROR, Reason.STALE})
@@ -32,6 +34,14 @@ def send_permit(delivery: Delivery) -> Permit:
         return Permit(verdict=PermitVerdict.SEND)
     verdict = PermitVerdict.WAIT if decision.reason in _UNKNOWN else PermitVerdict.HOLD
     return Permit(verdict=verdict, reason=reason_of(decision))
+
+
+def test_permit(_delivery: Delivery) -> Permit:
+    """Let a test send go unless the kill switch is pulled: it is an operator's act, before anything is on."""
+    state = KillFile(conf.current().kill_file).state()
+    if state.killed:
+        return Permit(verdict=PermitVerdict.HOLD, reason="kill switch")
+    return Permit(verdict=PermitVerdict.SEND)
 
 
 def reason_of(decision: Decision) -> str:

@@ -36,6 +36,7 @@ from webhooks_core.verifier import Verifier
 # Named, not imported: this package does not know `rollout`. In force where that app is installed.
 ROLLOUT_APP = "rollout.django"
 ROLLOUT_PERMIT = "rollout.django.permit.send_permit"
+ROLLOUT_TEST_PERMIT = "rollout.django.permit.test_permit"
 # Named, not imported: production code does not load testing code.
 CAPTURE = "webhooks_core.testing.captured.capture"
 
@@ -66,7 +67,8 @@ def _build() -> Sending:
     if found.problems:
         raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
     transport = _transport()
-    sender = _sender(found, transport, permit=_permit(found))
+    permit = _named(found.send_permit or (ROLLOUT_PERMIT if apps.is_installed(ROLLOUT_APP) else None))
+    sender = _sender(found, transport, permit=permit, max_attempts=found.max_attempts)
     return Sending(
         settings=found,
         endpoints={name: endpoint.build() for name, endpoint in found.endpoints.items()},
@@ -83,12 +85,15 @@ def _transport() -> Transport:
     return RequestsTransport()
 
 
+def _named(path: str | None) -> SendPermit:
+    if path is None:
+        return always_send
+    permit: SendPermit = import_string(path)
+    return permit
+
+
 def _sender(
-    found: conf.WebhookSettings,
-    transport: Transport,
-    *,
-    permit: SendPermit,
-    max_attempts: int | None = None,
+    found: conf.WebhookSettings, transport: Transport, *, permit: SendPermit, max_attempts: int
 ) -> Sender:
     breakers = MemoryBreakerStore(
         BreakerPolicy(
@@ -97,32 +102,21 @@ def _sender(
             open_seconds=found.breaker_open_seconds,
         )
     )
-    retry = RetryPolicy(
-        max_attempts=max_attempts or found.max_attempts,
-        base_seconds=found.retry_base_seconds,
-        jitter=found.jitter,
-    )
+    retry = RetryPolicy(max_attempts=max_attempts, base_seconds=found.retry_base_seconds, jitter=found.jitter)
     return Sender(transport, breakers, retry, permit=permit, observer=observer())
-
-
-def _permit(found: conf.WebhookSettings) -> SendPermit:
-    path = found.send_permit or (ROLLOUT_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
-    if path is None:
-        return always_send
-    permit: SendPermit = import_string(path)
-    return permit
 
 
 sending = PerProcess(_build, close=lambda built: built.transport.close())
 
 
-def test_sender(permit: SendPermit) -> Sender:
-    """Return a sender for one attempt that no rollout decides about, with a breaker of its own.
+def sender_of_tests(transport: Transport) -> Sender:
+    """Return a sender for one attempt that no percentage decides about, with breakers of its own.
 
-    A test send is an operator's explicit act and no evidence: it neither trips nor asks the breaker in force.
+    A test send is an operator's explicit act and no evidence: it works before anything is switched on, and
+    neither trips nor asks the breaker in force. Only the kill switch stops it.
     """
-    built = sending()
-    return _sender(built.settings, built.transport, permit=permit, max_attempts=1)
+    permit = _named(ROLLOUT_TEST_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
+    return _sender(sending().settings, transport, permit=permit, max_attempts=1)
 
 
 def capture() -> Capture | None:

@@ -19,6 +19,11 @@ from rollout.django.conf import SourceName
 FLAGS = {"tournament-webhooks": {"percentage": 5}}
 
 
+def load(table: object, **environ: str) -> conf.RolloutSettings:
+    """Parse a table, and an environment of these variables."""
+    return conf.load(table, environ=environ)
+
+
 def ids(found: conf.RolloutSettings) -> list[str]:
     """The ids of the problems, in order."""
     return [problem.id for problem in found.problems]
@@ -26,7 +31,7 @@ def ids(found: conf.RolloutSettings) -> list[str]:
 
 def test_the_defaults_define_no_flag() -> None:
     """Installed and untouched it lets nobody in."""
-    found = conf.load(None)
+    found = load(None)
 
     assert found.problems == ()
     assert (found.flag, found.source, dict(found.flags)) == ("tournament-webhooks", SourceName.SETTINGS, {})
@@ -48,7 +53,7 @@ def test_the_owner_is_the_one_that_is_named_or_the_only_one_there(
     table: dict[str, Any], source: SourceName
 ) -> None:
     """Contract §2: one source owns a flag's percentage."""
-    found = conf.load(table)
+    found = load(table)
 
     assert (found.problems, found.source) == ((), source)
 
@@ -85,7 +90,7 @@ def test_the_owner_is_the_one_that_is_named_or_the_only_one_there(
 )
 def test_a_bad_key_of_the_table_is_a_problem_with_its_id(table: object, id_: str, setting: str) -> None:
     """It names the setting, the type and what is allowed."""
-    found = conf.load(table)
+    found = load(table)
 
     assert (found.problems[0].id, found.problems[0].setting) == (id_, setting)
     assert len(found.problems) == 1
@@ -93,17 +98,30 @@ def test_a_bad_key_of_the_table_is_a_problem_with_its_id(table: object, id_: str
 
 def test_two_owners_are_told_by_name() -> None:
     """Contract §2: two owners are an error."""
-    found = conf.load({"FLAGS": FLAGS, "FILE": "/srv/flags.json"})
+    found = load({"FLAGS": FLAGS, "FILE": "/srv/flags.json"})
 
     assert 'while "settings" owns the percentage: two owners' in str(found.problems[0])
 
 
+def test_a_percentage_in_the_environment_is_an_owner_too() -> None:
+    """`ROLLOUT_FLAG_TOURNAMENT_WEBHOOKS`: alone it owns the percentage, beside another it is an error."""
+    variable = "ROLLOUT_FLAG_TOURNAMENT_WEBHOOKS"
+
+    assert load({}, **{variable: "5"}).source is SourceName.ENVIRONMENT
+    assert load({}, **{variable: ""}).source is SourceName.SETTINGS
+    assert ids(load({"SOURCE": "environment"}, **{variable: "5"})) == []
+    found = load({"FLAGS": FLAGS}, **{variable: "5"})
+    assert [(problem.id, problem.setting) for problem in found.problems] == [
+        ("rollout.E004", f"environment variable {variable}")
+    ]
+
+
 def test_the_variable_of_the_kill_file_overrides_the_setting() -> None:
     """Contract §10: the command line works without settings and must look at the same file."""
-    assert conf.load({"KILL_FILE": "/srv/kill"}).kill_file == "/srv/kill"
-    assert conf.load({"KILL_FILE": "/srv/kill"}, exported_kill_file="/run/kill").kill_file == "/run/kill"
-    assert conf.load({"KILL_FILE": "/srv/kill"}, exported_kill_file="").kill_file == "/srv/kill"
-    assert ids(conf.load({}, exported_kill_file="kill")) == ["rollout.E009"]
+    assert load({"KILL_FILE": "/srv/kill"}).kill_file == "/srv/kill"
+    assert load({"KILL_FILE": "/srv/kill"}, ROLLOUT_KILL_FILE="/run/kill").kill_file == "/run/kill"
+    assert load({"KILL_FILE": "/srv/kill"}, ROLLOUT_KILL_FILE="").kill_file == "/srv/kill"
+    assert ids(load({}, ROLLOUT_KILL_FILE="kill")) == ["rollout.E009"]
 
 
 def test_settings_are_parsed_once_and_again_after_a_change() -> None:
@@ -130,7 +148,7 @@ def test_settings_are_parsed_once_and_again_after_a_change() -> None:
 )
 def test_no_table_stops_the_process(table: dict[str, object]) -> None:
     """A bad value never stops the process."""
-    assert isinstance(conf.load(table), conf.RolloutSettings)
+    assert isinstance(load(table), conf.RolloutSettings)
 
 
 # --- the master switch ---

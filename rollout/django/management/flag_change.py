@@ -1,0 +1,197 @@
+"""`manage.py rollout flag {set,lint}`: changing a percentage in the flag file, and judging such a file.
+
+Each function answers one command; `commands/rollout.py` parses and prints. Invariants: a change is told
+before it is made; what would drop units needs `--yes`; a percentage that settings or environment own is
+never written. Explained in docs/reference/commands.md.
+"""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.utils.module_loading import import_string
+
+from rollout.django import conf, wiring
+from rollout.django.flag_file import Change, plan_change, write_change
+from rollout.django.management.flag import no_such_flag, percent_of
+from rollout.errors import ConfigError, FlagNotFound
+from rollout.events import RolloutChanged, emit
+from rollout.observers.log import LogObserver
+from rollout.percentage import NOBODY
+from rollout.sources.base import Snapshot, SourceStatus
+from rollout.sources.env import variable_of
+from rollout.sources.schema import FlagSet, loads_json, loads_toml
+from webhooks_core.django.answer import Answer, Exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `flag set` was asked for."""
+
+    key: str
+    percentage: str
+    yes: bool = False
+    dry_run: bool = False
+    reason: str = ""
+
+
+def set_flag(order: Order) -> Answer:
+    """Change a percentage in the flag file, after saying what that does."""
+    found = conf.current()
+    if found.source is not conf.SourceName.FILE or found.file is None:
+        return _not_ours(found)
+    try:
+        change = plan_change(found.file, order.key, order.percentage)
+    except FlagNotFound as error:
+        return no_such_flag(error)
+    except ConfigError as error:
+        is_ours = error.path.startswith(found.file)
+        return Answer(
+            code=Exit.UNREADABLE if is_ours else Exit.REFUSED, lines=[str(error)], data={"error": str(error)}
+        )
+    lines, data = _told(change, found.units)
+    if change.drops and not order.yes and not order.dry_run:
+        lines.append("Nothing was changed: units would go out. Say --yes if that is what you want.")
+        return Answer(code=Exit.REFUSED, lines=lines, data={**data, "changed": False, "needs": "--yes"})
+    if order.dry_run or change.to == change.came_from:
+        lines.append("Nothing was changed: " + ("a dry run." if order.dry_run else "it is there already."))
+        return Answer(lines=lines, data={**data, "changed": False})
+    try:
+        write_change(change)
+    except ConfigError as error:
+        return Answer(
+            code=Exit.UNREADABLE, lines=[str(error)], data={**data, "changed": False, "error": str(error)}
+        )
+    _emit(change, reason=order.reason or "flag set")
+    return Answer(lines=[*lines, "Done."], data={**data, "changed": True})
+
+
+def lint(path: str | None) -> Answer:
+    """Say whether a flag file may be put in force: *path*, or the one of the settings."""
+    found = conf.current()
+    file = path or found.file
+    if file is None:
+        return _not_ours(found)
+    try:
+        text = Path(file).read_bytes()
+        flags = (loads_toml if file.lower().endswith(".toml") else loads_json)(text, origin=file)
+    except OSError as error:
+        return Answer(
+            code=Exit.UNREADABLE,
+            lines=[f"{file}: {error.strerror}"],
+            data={"file": file, "errors": [str(error.strerror)]},
+        )
+    except ConfigError as error:
+        return Answer(code=Exit.FAILED, lines=[str(error)], data={"file": file, "errors": [str(error)]})
+    errors, notes = _against(flags, _in_force(found, file))
+    verdict = "refused" if errors else "good"
+    lines = [*errors, *notes, f"{file}: {len(flags.flags)} flags, version {flags.version}: {verdict}"]
+    data = {
+        "file": file,
+        "flags": len(flags.flags),
+        "version": flags.version,
+        "errors": errors,
+        "notes": notes,
+    }
+    return Answer(code=Exit.FAILED if errors else Exit.DONE, lines=lines, data=data)
+
+
+def _in_force(found: conf.RolloutSettings, file: str) -> Snapshot | None:
+    """Return what is in force where *file* would take its place."""
+    if found.source is not conf.SourceName.FILE or found.file in (None, file):
+        return None
+    snapshot = wiring.source_of(found).snapshot()
+    return snapshot if snapshot.status is SourceStatus.READY else None
+
+
+def _against(flags: FlagSet, old: Snapshot | None) -> tuple[list[str], list[str]]:
+    """Compare a file with what is in force: what would be refused, and what would drop units."""
+    if old is None:
+        return [], []
+    errors = (
+        [f"version: {flags.version} is older than {old.version}, which is in force"]
+        if flags.version < old.version
+        else []
+    )
+    notes = []
+    for key, flag in flags.flags.items():
+        was = old.flags.get(key)
+        if was is None:
+            continue
+        if (was.salt, was.algorithm) != (flag.salt, flag.algorithm):
+            errors.append(f"flags.{key}: another salt or algorithm would deal every unit again")
+        elif (flag.percentage or NOBODY) < (was.percentage or NOBODY):
+            notes.append(f"flags.{key}: {percent_of(was)} -> {percent_of(flag)}: units would go out")
+    notes.extend(
+        f"flags.{key}: would be gone, and closed for everybody" for key in old.flags if key not in flags.flags
+    )
+    return errors, notes
+
+
+def _told(change: Change, units: str | None) -> tuple[list[str], dict[str, object]]:
+    word = "go out" if change.drops else "come in"
+    versions = f"version {change.before.version} -> {change.before.version + 1}"
+    lines = [
+        f"{change.flag.key}: {change.came_from} % -> {change.to} % in {change.path}, {versions}",
+        f"  about {change.share:f} % of the units {word}",
+    ]
+    data: dict[str, object] = {
+        "flag": change.flag.key,
+        "from": str(change.came_from),
+        "to": str(change.to),
+        "file": str(change.path),
+        "version": change.before.version + 1,
+        "expected_share": f"{change.share:f}",
+        "drops": change.drops,
+    }
+    if units is not None:
+        try:
+            counted = change.counted(import_string(units)())
+        except Exception as error:  # noqa: BLE001 - a project's own code; the change itself does not need it
+            lines.append(f"  the units could not be counted: {units} failed ({type(error).__name__})")
+            return lines, {**data, "units": None}
+        moved = f"{counted.gained} come in and {counted.lost} go out"
+        lines.append(f"  of {counted.units} units {moved}: {counted.before} -> {counted.after}")
+        data |= {
+            "units": counted.units,
+            "gained": counted.gained,
+            "lost": counted.lost,
+            "in_before": counted.before,
+            "in_after": counted.after,
+        }
+    return lines, data
+
+
+def _emit(change: Change, *, reason: str) -> None:
+    fact = RolloutChanged(
+        flag=change.flag.key,
+        from_bp=change.came_from.basis_points,
+        to_bp=change.to.basis_points,
+        state="manual",
+        actor=_actor(),
+        reason=reason,
+    )
+    emit(LogObserver(), fact)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without this user
+        return "unknown"
+
+
+def _not_ours(found: conf.RolloutSettings) -> Answer:
+    owner = {
+        conf.SourceName.SETTINGS: 'ROLLOUT["FLAGS"] in the settings',
+        conf.SourceName.ENVIRONMENT: f"the environment variable {variable_of(found.flag)}",
+        conf.SourceName.FILE: 'the file of ROLLOUT["FILE"], which is not set,',
+    }[found.source]
+    owner = f"{owner} owns the percentage: change it there"
+    return Answer(
+        code=Exit.REFUSED,
+        lines=[f"Nothing was changed: {owner}."],
+        data={"owner": found.source, "error": owner},
+    )
