@@ -8,6 +8,7 @@ import secrets
 import signal
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from loopback.logbook import Logbook, personal_data
@@ -33,8 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     expect = Expectations()
     begun = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="rollout-demo-", ignore_cleanup_errors=True) as name:
-            _play(Path(name), expect, tournaments=QUICK_TOURNAMENTS if options.quick else TOURNAMENTS)
+        with ExitStack() as stack:
+            folder = _folder(stack, options.folder)
+            _play(folder, expect, tournaments=QUICK_TOURNAMENTS if options.quick else TOURNAMENTS)
     except KeyboardInterrupt:
         print("\nstopped, and all that it had started", flush=True)
         return 130
@@ -54,7 +56,17 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK_TOURNAMENTS} tournaments instead of {TOURNAMENTS}"
     )
+    parser.add_argument("--folder", type=Path, help="keep logs, flag file and database in this new folder")
     return parser.parse_args(arguments)
+
+
+def _folder(stack: ExitStack, wanted: Path | None) -> Path:
+    """Return the folder of this run: the wanted one, which stays, or a temporary one."""
+    if wanted is not None:
+        wanted.mkdir(parents=True)
+        return wanted.resolve()
+    temporary = tempfile.TemporaryDirectory(prefix="rollout-demo-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(temporary))
 
 
 def _play(folder: Path, expect: Expectations, *, tournaments: int) -> None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from example_process import EXAMPLE, environment
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+# One worker for all of them: they share one run.
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="module")
-def demo() -> subprocess.CompletedProcess[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run leaves its logs."""
+    return tmp_path_factory.mktemp("demo") / "run"
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     """One run of the short form."""
     return subprocess.run(
-        [sys.executable, str(EXAMPLE / "demo.py"), "--quick", "--json"],
+        [sys.executable, str(EXAMPLE / "demo.py"), "--quick", "--json", "--folder", str(folder)],
         env=environment(),
         capture_output=True,
         text=True,
@@ -65,3 +74,53 @@ def test_the_demo_says_which_times_are_shortened(demo: subprocess.CompletedProce
 def test_no_line_for_people_is_longer_than_a_terminal(demo: subprocess.CompletedProcess[str]) -> None:
     """At most 100 columns; only the JSON is for programs."""
     assert [line for line in demo.stdout.splitlines()[:-1] if len(line) > 100] == []
+
+
+# The greps of the runbook and of the staging guide, word for word but for the log's name.
+FINDS = [
+    'grep "Webhook delivered successfully" LOG',
+    'grep "Webhook delivery failed after" LOG',
+    r"grep 'Webhook delivered successfully' LOG | grep -oP 'latency=\K[0-9]+'",
+    'grep "Circuit breaker OPENED" LOG',
+    'grep -E "Circuit breaker (OPENED|HALF_OPEN|CLOSED)" LOG | tail -20',
+    r"grep 'Circuit breaker OPENED' LOG | grep -oP 'endpoint=\K[^,]+' | sort | uniq -c",
+    'grep "Circuit breaker" LOG | tail -1',
+    'grep -i "webhook.*error" LOG | tail -10',
+    r'grep "Webhook delivered" LOG | grep "$(date -u +%Y-%m-%d)"',
+    'grep "Webhook delivery successful" LOG',
+    'grep "Webhook delivery failed" LOG',
+    'grep "Retrying in" LOG',
+    'grep "Client errors (4xx) are not retried" LOG',
+    'grep "X-Webhook-" RECEIVER | head -5',
+    'grep "Duplicate webhook" RECEIVER',
+]
+FINDS_NOTHING = [
+    r"grep -i webhook LOG | grep -iE '\b[A-Z0-9._%+-]+@[A-Z0-9.-]+\.[A-Z]{2,}\b'",
+    "grep -i webhook LOG | grep -E '@[a-zA-Z0-9_]+'",
+    r"grep -i webhook LOG | grep -oE '\b([0-9]{1,3}\.){3}[0-9]{1,3}\b'",
+    r"grep -i webhook LOG | grep -iE '@|email|username|192\.168|10\.|172\.' | head -5",
+    'grep -E "email|username|ip_address" LOG | grep webhook',
+]
+
+
+def found(command: str, folder: Path) -> str:
+    """Run one of the seeds' commands against the logs of the demo."""
+    told = re.sub(r"\bLOG\b", str(folder / "deltacrown.log"), command)
+    told = told.replace("RECEIVER", str(folder / "receiver.log"))
+    return subprocess.run(["bash", "-c", told], capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("command", FINDS)
+def test_a_grep_of_the_runbook_finds_what_it_is_for(
+    command: str, demo: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    """Deliveries, failures, latencies, breaker, retries, the headers: all in a real run's logs."""
+    assert found(command, folder).strip(), command
+
+
+@pytest.mark.parametrize("command", FINDS_NOTHING)
+def test_a_grep_for_personal_data_finds_nothing(
+    command: str, demo: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    """Although a payload with an address in it was tried."""
+    assert found(command, folder) == ""
