@@ -48,6 +48,7 @@ _RETRIED = frozenset({Outcome.SERVER_ERROR, Outcome.TIMEOUT, Outcome.CONNECTION_
 # A 3xx is a failure (contract §4). A blocked address, an open breaker and PII never reached the receiver,
 # and an unconfirmed duplicate shows a receiver that works: these four say nothing against the endpoint.
 _COUNTED = _RETRIED | {Outcome.CLIENT_ERROR, Outcome.REDIRECT, Outcome.SIGNATURE_REJECTED}
+_PHASES = frozenset({"dns", "connect", "proxy", "tls", "send", "headers", "body"})  # those of TransportError
 
 
 class Answer(Protocol):
@@ -107,19 +108,17 @@ def _classify_error(error: Exception) -> Outcome:
 
 
 def describe(result: Answer | Exception) -> str:
-    """Say in our own words what *result* was: no host, no address, no text of a library or a receiver."""
+    """Say in our own words what *result* was: no host, no text of a library or a receiver."""
     if not isinstance(result, Exception):
         return f"HTTP {result.status}"
     if isinstance(result, AddressBlocked):
-        return "address blocked"
-    if isinstance(result, TimedOut):
-        return "timed out"
+        return f"address blocked: {result.rule}"
     if isinstance(result, TlsFailed):
         return "TLS failed"
-    if isinstance(result, ConnectFailed):
-        return "connection failed"
     if isinstance(result, TransportError):
-        return "response broken"
+        kinds = ((TimedOut, "timed out"), (ConnectFailed, "connection failed"))
+        what = next((words for kind, words in kinds if isinstance(result, kind)), "response broken")
+        return f"{what}: {result.phase}" if result.phase in _PHASES else what
     return f"unexpected {type(result).__name__}"
 
 

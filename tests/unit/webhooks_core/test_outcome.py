@@ -87,6 +87,10 @@ def test_error_texts_are_our_own_words() -> None:
         describe(ResponseBroken("bad header from 10.0.0.1")),
         describe(AddressBlocked("10.0.0.1", "private")),
         describe(ValueError("10.0.0.1")),
+        describe(ConnectFailed("refused", phase="connect")),
+        describe(TimedOut("late", phase="dns")),
+        describe(ResponseBroken("odd", phase="at 10.0.0.1")),
+        describe(TlsFailed("certificate", phase="tls")),
     ]
 
     assert told == [
@@ -95,8 +99,12 @@ def test_error_texts_are_our_own_words() -> None:
         "connection failed",
         "TLS failed",
         "response broken",
-        "address blocked",
+        "address blocked: private",
         "unexpected ValueError",
+        "connection failed: connect",
+        "timed out: dns",
+        "response broken",
+        "TLS failed",
     ]
 
 
