@@ -93,7 +93,7 @@ def _plain(character: str) -> str:
         return ""
     if category == "Nd":
         return str(unicodedata.digit(character))
-    if category == "Pd":
+    if category == "Pd" or character == "\u2212":  # the minus sign
         return "-"
     return "." if character == "\u3002" else character
 
