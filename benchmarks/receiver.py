@@ -1,7 +1,8 @@
 """A receiver that answers as fast as Python can: one thread, epoll, keep-alive, a fixed 200 to every POST.
 
-It runs in a process of its own, so that it shares no interpreter lock with what is measured. It understands exactly
-what the benchmark sends (Content-Length bodies, no pipelining) and nothing else; it is no model of a server.
+It runs in a process of its own, so that it shares no interpreter lock with what is measured. It understands
+exactly what the benchmark sends (Content-Length bodies, no pipelining) and nothing else; it is no model of a
+server.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + b'{"status":"ok"}'
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + b'{"status":"ok"}'
+)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @contextmanager
 def receiver(*, certificate: str | None = None) -> Iterator[int]:
-    """Start one (with TLS when *certificate* names a PEM file with key and chain) and yield its loopback port."""
+    """Start one (with TLS when *certificate* names a PEM file with key and chain) and yield its loopback
+    port.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, certificate), daemon=True)
@@ -55,7 +60,9 @@ def _accept(listener: socket.socket, selector: selectors.BaseSelector, tls: ssl.
     connection, _ = listener.accept()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is not None:
-        connection = tls.wrap_socket(connection, server_side=True)  # blocking: connections are few and long-lived
+        connection = tls.wrap_socket(
+            connection, server_side=True
+        )  # blocking: connections are few and long-lived
     connection.setblocking(False)
     selector.register(connection, selectors.EVENT_READ, bytearray())
 
