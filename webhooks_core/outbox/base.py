@@ -3,7 +3,7 @@
 Values and protocols only; the states are in `states.py`, the order of claims in `turns.py`. Invariants: a
 claim is a lease with a token of its own, and only that token can renew or settle it; what was added is in
 exactly one state ever after; rows of another environment are never touched. One suite,
-`webhooks_core.testing.outbox_contract.OutboxContract`, holds all outboxes alike. How a database does it with
+`webhooks_core.testing.contracts.OutboxContract`, holds all outboxes alike. How a database does it with
 three small indexes is written down in docs/explanation/outbox.md.
 """
 

@@ -86,3 +86,8 @@ class Kept:
             claims=self.claims,
             attempts=tuple(self.attempts),
         )
+
+
+def number_of(row: Kept) -> int:
+    """Return the place of *row* in the order of insertion."""
+    return row.number

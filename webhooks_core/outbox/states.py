@@ -33,7 +33,8 @@ class Cause(StrEnum):
     WAIT = "it may not be sent now"
     LEASE_RAN_OUT = "its worker did not come back in time"
     GIVE_UP = "no attempt will follow by itself"
-    HOLD = "the flag or a person keeps it back, or it cannot be sent"
+    HOLD = "the flag says no, or it cannot be sent"
+    KEEP = "a person keeps it back"
     RELEASE = "a person lets it go"
     RESEND = "a person sends it again"
     DROP = "a person drops it"
@@ -42,7 +43,7 @@ class Cause(StrEnum):
 # Every arrow there is. No state is left but along one of them, and no row is ever deleted on the way.
 TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.PENDING, Cause.CLAIM): State.CLAIMED,
-    (State.PENDING, Cause.HOLD): State.HELD,
+    (State.PENDING, Cause.KEEP): State.HELD,
     (State.PENDING, Cause.DROP): State.DROPPED,
     (State.CLAIMED, Cause.ARRIVE): State.DELIVERED,
     (State.CLAIMED, Cause.RETRY): State.PENDING,
