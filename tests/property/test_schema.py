@@ -12,6 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rollout.errors import ConfigError
+from rollout.flags import FlagKey
+from rollout.percentage import Percentage
 from rollout.sources.base import SourceStatus
 from rollout.sources.file import FileSource
 from rollout.sources.schema import dumps, loads_json, parse
@@ -247,3 +249,33 @@ def test_an_older_file_is_not_taken(version: int, percent: int) -> None:
 
     assert dict(after.flags) == dict(before.flags)
     assert after.status is SourceStatus.STORE_WENT_BACK
+
+
+@settings(max_examples=60)  # each example writes files
+@given(SALTS, SALTS, PERCENTS, PERCENTS, st.integers(0, 2))
+def test_a_file_may_change_a_percentage_but_never_a_salt(
+    one: str, other: str, before: str, after: str, step: int
+) -> None:
+    """A percentage takes effect at once, up or down; another salt is refused and the last good kept (§2)."""
+
+    def text(salt: str, share: str, version: int) -> str:
+        flag = {"percentage": share, "unit": "tournament_id", "salt": salt}
+        return json.dumps({"schema": 1, "version": version, "flags": {"a": flag}})
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flags.json"
+        path.write_text(text(one, before, 5))
+        source = FileSource(path)
+        source.snapshot()
+        path.write_text(text(one, after, 5 + step))
+        changed = source.snapshot()
+        path.write_text(text(other, "100", 9))
+        last = source.snapshot()
+
+    assert changed.flags[FlagKey("a")].percentage == Percentage.parse(after)
+    assert last.flags[FlagKey("a")].salt == one
+    if other != one:
+        assert dict(last.flags) == dict(changed.flags)
+        assert last.status is not SourceStatus.READY
+    else:
+        assert last.flags[FlagKey("a")].percentage == Percentage.EVERYBODY
