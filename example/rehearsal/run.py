@@ -8,6 +8,7 @@ import secrets
 import signal
 import tempfile
 import time
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped, and all that it had started", flush=True)
         return 130
+    except Exception as error:  # noqa: BLE001 (the end of the line: told to the reader, and in the JSON)
+        traceback.print_exc()
+        expect.add("the demo ran to its end", ok=False, measured=type(error).__name__, wanted="no error")
     _summary(expect, seconds=time.monotonic() - begun)
     if options.json:
         print(expect.as_json(), flush=True)
@@ -57,7 +61,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help=f"{QUICK_TOURNAMENTS} tournaments instead of {TOURNAMENTS}"
     )
     parser.add_argument("--folder", type=Path, help="keep logs, flag file and database in this new folder")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.folder is not None and options.folder.exists():
+        parser.error("--folder must not exist yet")
+    return options
 
 
 def _folder(stack: ExitStack, wanted: Path | None) -> Path:

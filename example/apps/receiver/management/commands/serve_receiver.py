@@ -12,6 +12,7 @@ from argparse import ArgumentParser
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management.base import BaseCommand
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.urls import get_resolver
 
 from loopback.lifeline import end_with_parent
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, port: int, **_options: object) -> None:
         """Serve; the first line on standard output is JSON: {"ready": true, "port": …}."""
+        assert get_resolver().url_patterns  # what cannot be imported fails now, and not at each request
         server = ThreadedWSGIServer(("127.0.0.1", port), QuietRequestHandler)
         server.daemon_threads = True
         server.set_app(WSGIHandler())
