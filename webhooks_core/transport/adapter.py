@@ -54,9 +54,6 @@ class PinnedRequest(PreparedRequest):
         self.pool = pool
         self.path = path
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method}>"
-
 
 class PinnedResponse(RequestsResponse):
     """What the adapter hands back: the reader, without the cookie jar and encodings that nobody asks for."""

@@ -125,6 +125,36 @@ def test_a_child_forked_in_the_middle_of_an_attempt_can_send(serve: Any, attempt
     assert status == 0
 
 
+def test_what_was_inherited_is_closed_once_the_child_sends(
+    serve: Any, transport: RequestsTransport, attempt: Any
+) -> None:
+    """Our copy of the parent's descriptor would keep its connection open after the parent has closed it."""
+    receiver = serve()
+    transport.send(attempt(receiver.url()))
+    parent = transport._worlds.pop(os.getpid())
+    transport._worlds[os.getpid() + 1] = parent
+
+    transport.send(attempt(receiver.url()))
+
+    assert list(transport._worlds) == [os.getpid()]
+    assert not parent.idle._kept
+    assert client_sockets({receiver.port}) == 1
+
+
+def test_closing_leaves_what_was_inherited_alone(
+    serve: Any, transport: RequestsTransport, attempt: Any
+) -> None:
+    """A child that never sent has nothing to close."""
+    receiver = serve()
+    transport.send(attempt(receiver.url()))
+    parent = transport._worlds[os.getpid() + 1] = transport._worlds.pop(os.getpid())
+
+    transport.close()
+
+    assert (transport._worlds, len(parent.idle._kept)) == ({}, 1)
+    parent.close()
+
+
 def test_a_child_that_closes_leaves_the_parent_alone(
     serve: Any, transport: RequestsTransport, attempt: Any
 ) -> None:
