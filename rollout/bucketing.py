@@ -15,11 +15,11 @@ import hashlib
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import Protocol
 
 from rollout.percentage import POSITIONS
 
-__all__ = ["ALGORITHMS", "POSITION_BYTES", "Prefix", "is_in", "limit", "position", "position_of", "prefix_r1"]
+__all__ = ["ALGORITHMS", "POSITION_BYTES", "Digest", "is_in", "limit", "position", "position_of", "prefix"]
 
 #: How much of the digest is the position: 8 bytes, big-endian.
 POSITION_BYTES = 8
@@ -31,29 +31,22 @@ position_of: Callable[[bytes], tuple[int]] = struct.Struct(">Q").unpack_from
 _ABOVE_ALL = b"\xff" * 33
 
 
-class Prefix(Protocol):
-    """A hash that has already taken in what all units of a flag share."""
-
-    def copy(self) -> Self:
-        """Return a hash that goes on from here."""
-        ...
-
-    def update(self, data: bytes, /) -> None:
-        """Take in *data*."""
-        ...
+class Digest(Protocol):
+    """What a hash function returns."""
 
     def digest(self) -> bytes:
-        """Return the digest of what was taken in."""
+        """Return the digest: at least 8 bytes."""
         ...
 
 
-def prefix_r1(salt: str) -> Prefix:
-    """Return the hash of "{salt}:", to be copied and to take in a unit's UTF-8 text."""
-    return hashlib.sha256(salt.encode() + b":")
+#: Every way of bucketing there is, by name: the hash of "{salt}:{unit}". An entry is never changed or
+#: removed.
+ALGORITHMS: Mapping[str, Callable[[bytes], Digest]] = MappingProxyType({"r1": hashlib.sha256})
 
 
-#: Every way of bucketing there is, by name. An entry is never changed or removed.
-ALGORITHMS: Mapping[str, Callable[[str], Prefix]] = MappingProxyType({"r1": prefix_r1})
+def prefix(salt: str) -> bytes:
+    """Return what all units of a salt begin with."""
+    return salt.encode() + b":"
 
 
 def position(salt: str, unit: str) -> int:
@@ -63,9 +56,7 @@ def position(salt: str, unit: str) -> int:
         salt: The flag's salt, `[A-Za-z0-9._-]+`.
         unit: The unit's text, as `context.unit_text` gives it.
     """
-    digest = prefix_r1(salt)
-    digest.update(unit.encode())
-    return position_of(digest.digest())[0]
+    return position_of(hashlib.sha256(prefix(salt) + unit.encode()).digest())[0]
 
 
 def is_in(position: int, threshold: int) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from rollout.bucketing import ALGORITHMS, Prefix, limit, position_of, prefix_r1
+from rollout.bucketing import ALGORITHMS, Digest, limit, position_of, prefix
 from rollout.context import unit_text
 from rollout.controls import Controls
 from rollout.decision import Decision, ErrorCode, Reason
@@ -65,7 +65,7 @@ class Compiled:
     """
 
     __slots__ = (
-        *("copy", "forced", "key", "killed", "known", "limit", "percentage"),
+        *("forced", "hash", "integer", "key", "killed", "known", "limit", "percentage", "prefix"),
         *("steps", "stop", "threshold", "unsure", "variants", "version"),
     )
 
@@ -87,15 +87,19 @@ class Compiled:
         self.variants = DEFAULT_VARIANTS if flag is None else flag.variants
         #: Whether positions are known: a flag is there and so is its algorithm.
         self.known = flag is not None and flag.algorithm in ALGORITHMS
-        self.copy: Callable[[], Prefix] = prefix_r1("").copy
+        self.hash: Callable[[bytes], Digest] = ALGORITHMS["r1"]
+        self.prefix = b"" if flag is None else prefix(flag.salt)
+        #: What an integer is put into: one step instead of two. A salt holds no percent sign.
+        self.integer = self.prefix + b"%d"
         self.limit = b""
+        #: By what is hashed: prefix and unit.
         self.forced: dict[bytes, bool] | None = None
         self.steps: tuple[_Step, ...] = ()
         #: The positions below it are in; None where the flag has no percentage.
         self.threshold: int | None = None
         self.percentage = "no percentage"
         if flag is not None and self.known:
-            self.copy = ALGORITHMS[flag.algorithm](flag.salt).copy
+            self.hash = ALGORITHMS[flag.algorithm]
         if flag is not None and self.stop is None:
             self._open(flag, controls.ceilings.get(key))
 
@@ -105,9 +109,9 @@ class Compiled:
             self.limit = limit(self.threshold)
         self.steps = tuple(_step(number, rule, ceiling) for number, rule in enumerate(flag.rules, 1))
         if flag.forced_on or flag.forced_off:
-            self.forced = {unit.encode(): True for unit in flag.forced_on}
+            self.forced = {self.prefix + unit.encode(): True for unit in flag.forced_on}
             # After the units forced on: a unit that stands in both lists is off.
-            self.forced.update((unit.encode(), False) for unit in flag.forced_off)
+            self.forced.update((self.prefix + unit.encode(), False) for unit in flag.forced_off)
 
     def is_on(self, unit: object) -> bool:
         """Answer for a unit without attributes while the master switch is on: the hot path, without a
@@ -117,12 +121,14 @@ class Compiled:
             Exception: *unit* cannot be used; the caller answers off.
         """
         # A rule needs an attribute, so that without any none matches, and none is asked.
-        text = b"%d" % unit if type(unit) is int else unit_text(unit, flag=self.key).encode()
-        if self.forced is not None and (forced := self.forced.get(text)) is not None:
+        data = (
+            self.integer % unit
+            if type(unit) is int
+            else self.prefix + unit_text(unit, flag=self.key).encode()
+        )
+        if self.forced is not None and (forced := self.forced.get(data)) is not None:
             return forced
-        digest = self.copy()
-        digest.update(text)
-        return digest.digest() < self.limit
+        return self.hash(data).digest() < self.limit
 
     def decide(self, unit: object, attributes: object, *, master: bool | None) -> Decision:
         """Decide for one unit; see `evaluator.evaluate`. Raises only where an attribute's own code does."""
@@ -135,10 +141,8 @@ class Compiled:
                 raise InvalidContext(self.key, f"attributes are a mapping, not {type(attributes).__name__}")
         except RolloutError as error:
             return self._unusable(error)
-        data = text.encode()
-        digest = self.copy()
-        digest.update(data)
-        position = position_of(digest.digest())[0]
+        data = self.prefix + text.encode()
+        position = position_of(self.hash(data).digest())[0]
         reason, detail, threshold = _MATCH, "", self.threshold
         if self.forced is not None and (forced := self.forced.get(data)) is not None:
             on, detail, threshold = forced, "forced on" if forced else "forced off", None
@@ -179,9 +183,7 @@ class Compiled:
         if self.known:
             try:
                 text = unit_text(unit, flag=self.key)
-                digest = self.copy()
-                digest.update(text.encode())
-                position = position_of(digest.digest())[0]
+                position = position_of(self.hash(self.prefix + text.encode()).digest())[0]
             except RolloutError:
                 text = ""  # The stop came first: that the unit is no unit either does not matter.
         return Decision(

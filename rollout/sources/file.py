@@ -103,7 +103,9 @@ class FileSource:
         with os.fdopen(os.open(self.path, _FLAGS), "rb") as file:
             before = os.fstat(file.fileno())
             _check(before)
-            text = file.read(MAX_BYTES + 1)
+            # What is asked for is set aside at once, so no more than there is; a file that grows is read
+            # again.
+            text = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
         self._stamp = _stamp(before)
         age_seconds = self._clock() - max(before.st_mtime, before.st_ctime)

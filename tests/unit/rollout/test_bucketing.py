@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.bucketing import ALGORITHMS, is_in, limit, position, prefix_r1
+from rollout.bucketing import ALGORITHMS, is_in, limit, position, prefix
 from rollout.context import unit_text
 from rollout.decision import Decision, Reason
 from rollout.percentage import Percentage
@@ -93,16 +93,16 @@ def test_sixteen_hex_digits_compare_as_text_like_the_numbers() -> None:
         assert as_text is is_in(int(row["position"], 16), threshold)
 
 
-def test_the_prefix_is_the_salt_and_a_colon() -> None:
-    """Copying the prefix and adding the unit is hashing "{salt}:{unit}"."""
-    digest = prefix_r1("webhooks").copy()
-    digest.update(b"101")
+def test_what_is_hashed_is_salt_colon_unit() -> None:
+    """SHA-256 of "{salt}:{unit}" in UTF-8, its first 8 bytes."""
+    digest = hashlib.sha256("webhooks:Zürich".encode()).digest()
 
-    assert digest.digest() == hashlib.sha256(b"webhooks:101").digest()
+    assert position("webhooks", "Zürich") == int.from_bytes(digest[:8], "big")
+    assert prefix("webhooks") == b"webhooks:"
 
 
 def test_r1_is_the_only_algorithm() -> None:
     """Another one gets another name, a page and vectors of its own."""
     assert list(ALGORITHMS) == ["r1"]
     with pytest.raises(TypeError):
-        ALGORITHMS["r1"] = prefix_r1  # type: ignore[index]
+        ALGORITHMS["r1"] = hashlib.md5  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from uuid import UUID
@@ -406,6 +407,6 @@ def test_raising_only_adds_units() -> None:
     sets = [{unit for unit in units if ask(flag(step), unit).value} for step in steps]
 
     assert sets == sorted(sets, key=len)
-    assert all(lower <= higher for lower, higher in zip(sets, sets[1:], strict=False))
+    assert all(lower <= higher for lower, higher in itertools.pairwise(sets))
     assert (sets[0], sets[-1]) == (set(), set(units))
     assert steps[-1] == EVERYBODY

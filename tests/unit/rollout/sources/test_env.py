@@ -75,7 +75,7 @@ def test_a_change_within_the_process_is_heard() -> None:
 
 def test_two_flags_with_one_variable_are_refused() -> None:
     """One of them would silently have the other's percentage."""
-    with pytest.raises(ConfigError, match="ROLLOUT_FLAG_A_B: is the variable of two flags, 'a-b' and 'a.b'"):
+    with pytest.raises(ConfigError, match=r"ROLLOUT_FLAG_A_B: is the variable of two"):
         EnvironmentSource(["a-b", "a.b"], environ={})
     EnvironmentSource(["a-b", "a-b"], environ={})
 
