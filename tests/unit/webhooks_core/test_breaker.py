@@ -347,6 +347,16 @@ def test_openings_are_counted_over_a_sliding_day() -> None:
     assert machine.state.openings_within_day(now=NOW + 86_400.001) == 1
 
 
+def test_an_opening_is_kept_until_it_is_older_than_a_day() -> None:
+    """A second one exactly 24 h later makes two; a millisecond more, one."""
+    for later, kept in ((86_400.0, 2), (86_400.001, 1)):
+        machine = opened()
+        machine.do(Succeeded(ticket=machine.ticket(NOW + 60)), NOW + 60)
+        machine.fail(5, NOW + later)
+
+        assert len(machine.state.openings) == kept
+
+
 def test_no_more_than_a_hundred_openings_are_kept() -> None:
     """The guard asks about 20."""
     machine = Machine(BreakerPolicy(max_fails=1, open_seconds=1.0))
@@ -473,6 +483,16 @@ def test_failures_from_a_future_beyond_the_window_are_dropped() -> None:
 
     assert machine.state.failures == (NOW - 3_600,)
     assert machine.state.cells == ()
+
+
+@pytest.mark.parametrize(("back", "kept"), [(120.0, 1), (120.001, 0)])
+def test_a_second_in_the_future_counts_up_to_the_window(back: float, kept: int) -> None:
+    """A clock that was set back by less than the window forgets nothing."""
+    machine = Machine().succeed(1)
+
+    machine.fail(1, NOW - back)
+
+    assert len(machine.state.cells) == kept
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,8 @@ def test_a_leap_second_is_read_as_the_second_before() -> None:
 def test_two_digits_of_a_year_mean_the_nearest_century() -> None:
     """More than fifty years ahead means the century before (RFC 9110 §5.6.7)."""
     assert parse_retry_after("Thursday, 13-Nov-25 02:13:30 GMT", now=NOW) == 10.0
+    assert parse_retry_after("Thursday, 13-Nov-75 02:13:30 GMT", now=NOW) > 49 * 365 * 86_400  # type: ignore[operator]
+    assert parse_retry_after("Thursday, 13-Nov-76 02:13:30 GMT", now=NOW) == 0.0
     assert parse_retry_after("Thursday, 13-Nov-99 02:13:30 GMT", now=NOW) == 0.0
 
 

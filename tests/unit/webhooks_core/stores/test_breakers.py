@@ -70,12 +70,27 @@ def test_waiting_successes_weigh_in_before_a_failure() -> None:
 
 
 def test_many_successes_told_at_once_are_all_counted() -> None:
-    """A caller may tell of a second at once."""
+    """A caller may tell of a second at once, while the fast path counts in it."""
     store = MemoryBreakerStore()
+    store.apply("a", Succeeded(ticket=ticket(store)), now=NOW)
 
     store.apply("a", Succeeded(ticket=ticket(store), count=7), now=NOW)
 
-    assert store.state("a", now=NOW).cells == (Cell(second=int(NOW), successes=7),)
+    assert store.state("a", now=NOW).cells == (Cell(second=int(NOW), successes=8),)
+
+
+def test_the_fast_path_takes_its_own_ticket_within_its_second_only() -> None:
+    """From the first moment of the second to the last; never a ticket of an older generation."""
+    store = MemoryBreakerStore(BreakerPolicy(max_fails=1))
+    old = ticket(store)
+    store.apply("a", Failed(ticket=old), now=NOW)
+    store.apply("a", Succeeded(ticket=ticket(store, NOW + 60)), now=NOW + 60.5)
+    path, now = store.closed_path("a"), ticket(store, NOW + 60)
+
+    counted = [path.count(now, NOW + later) for later in (59.999, 60.0, 60.999, 61.0)]
+
+    assert counted == [False, True, True, False]
+    assert not path.count(old, NOW + 60.5)
 
 
 def test_an_equal_ticket_from_elsewhere_counts_too() -> None:
