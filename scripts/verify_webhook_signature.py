@@ -89,6 +89,7 @@ class WebhookVerifier:
         remember_seconds: int = 900,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._keys: list[_Key] = []
         keys = _keys(secret)
         del secret  # so that no traceback shows it
         if isinstance(keys, str):
