@@ -16,3 +16,4 @@ INSTALLED_APPS = [
     "webhooks_core.django",
 ]
 WEBHOOKS = {"ENVIRONMENT": "test"}
+STATIC_URL = "/static/"  # the live server of pytest-django takes it apart
