@@ -62,7 +62,7 @@ _HANDLE = re.compile(r"@\w")
 # address by shape, `v1.2.3.4`, `1.2.3`, `10.0.19045.1` and `1.3.6.1.4` are not.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _IPV4 = re.compile(rf"(?<![\w])(?<![0-9]\.){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
-_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?!\w)")
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?!\w)")
 
 # International with its plus and 7 to 15 digits (ITU-T E.164); national only with the separators that
 # people write: brackets, the three groups of North America, or a leading zero. Dates, money and ids have
@@ -127,7 +127,7 @@ def _shows_network(text: str) -> bool:
         return True
     if text.count(":") < 2:
         return False
-    return any(_is_ipv6(match.group().rstrip(".")) for match in _IPV6.finditer(text))
+    return any(_is_ipv6(match.group()) for match in _IPV6.finditer(text))
 
 
 def _is_ipv6(text: str) -> bool:
@@ -135,8 +135,6 @@ def _is_ipv6(text: str) -> bool:
     if text.endswith(":") and not text.endswith("::"):
         text = text[:-1]
     parts = text.split(":")
-    if "." in parts[-1]:  # the last 32 bits as IPv4; its own detector looked at them
-        parts[-1:] = ["0", "0"]
     if not any(parts) or any(len(part) > 4 for part in parts):
         return False
     if "::" not in text:
