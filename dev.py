@@ -51,7 +51,9 @@ class Service:
         if self.marker == "postgres":
             parts = urlsplit(self.where)
             try:
-                socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 5432), timeout=1).close()
+                socket.create_connection(
+                    (parts.hostname or "127.0.0.1", parts.port or 5432), timeout=1
+                ).close()
             except OSError:
                 return False
             return True
@@ -70,7 +72,10 @@ SERVICES = (
 def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run *command* in a process group of its own; on Ctrl-C or SIGTERM end the whole group."""
     child = subprocess.Popen(
-        [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=os.name != "nt"
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        start_new_session=os.name != "nt",
     )
     try:
         status = child.wait()
@@ -83,7 +88,11 @@ def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROO
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """End *child* and all it started: politely, then firmly."""
-    for number, patience in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (getattr(signal, "SIGKILL", signal.SIGTERM), 3.0)):
+    for number, patience in (
+        (signal.SIGINT, 5.0),
+        (signal.SIGTERM, 3.0),
+        (getattr(signal, "SIGKILL", signal.SIGTERM), 3.0),
+    ):
         try:
             os.killpg(child.pid, number) if os.name != "nt" else child.send_signal(number)
         except (ProcessLookupError, PermissionError):
@@ -105,7 +114,9 @@ def install(extras: str) -> Path:
     if not python.exists():
         say(f"making {VENV.name} with Python {sys.version.split()[0]}")
         venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
-    inputs = b"".join((ROOT / name).read_bytes() for name in ("setup.cfg", "constraints.txt", "pyproject.toml"))
+    inputs = b"".join(
+        (ROOT / name).read_bytes() for name in ("setup.cfg", "constraints.txt", "pyproject.toml")
+    )
     stamp = VENV / f".installed-{extras.replace(',', '-')}"
     print_of_inputs = hashlib.sha256(inputs).hexdigest()
     if not stamp.exists() or stamp.read_text() != print_of_inputs:
@@ -134,18 +145,26 @@ def test(arguments: list[str], *, coverage: bool = False) -> None:
     python = install("dev")
     missing = [service for service in SERVICES if not service.is_there()]
     if missing and CI:
-        raise Failed("not there, and nothing is skipped in CI: " + ", ".join(service.name for service in missing))
+        raise Failed(
+            "not there, and nothing is skipped in CI: " + ", ".join(service.name for service in missing)
+        )
     unwanted = [service.marker for service in missing]
     quick = "--quick" in arguments
     rest = [argument for argument in arguments if argument != "--quick"]
     if quick:
         unwanted.append("slow")
     marks = ["-m", " and ".join(f"not {marker}" for marker in unwanted)] if unwanted else []
-    workers = [] if any(argument.startswith(("-n", "-p", "--pdb")) for argument in rest) else ["-n", str(os.cpu_count() or 2)]
+    workers = (
+        []
+        if any(argument.startswith(("-n", "-p", "--pdb")) for argument in rest)
+        else ["-n", str(os.cpu_count() or 2)]
+    )
     runner = ["-m", "coverage", "run", "-m", "pytest"] if coverage else ["-m", "pytest"]
     run(python, "-X", "dev", *runner, "-q", *workers, *marks, *rest)
     for service in missing:
-        say(f"left out: the tests that need {service.name} (marker {service.marker}; nothing at {public(service.where)})")
+        say(
+            f"left out: the tests that need {service.name} (marker {service.marker}; nothing at {public(service.where)})"
+        )
 
 
 def public(where: str) -> str:
@@ -168,7 +187,15 @@ def wheel(python: Path) -> None:
         run(python, "-m", "build", "--wheel", "--outdir", place / "dist", ROOT)
         venv.create(place / "venv", with_pip=True, symlinks=os.name != "nt")
         clean = place / "venv" / BIN.name / python.name
-        run(clean, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *(place / "dist").glob("*.whl"))
+        run(
+            clean,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *(place / "dist").glob("*.whl"),
+        )
         run(clean, "-I", ROOT / "tests" / "e2e" / "wheel_smoke.py", cwd=place)
 
 
@@ -223,7 +250,19 @@ def bench(arguments: list[str]) -> None:
 def docs(arguments: list[str]) -> None:
     """Build the manual into docs/_build/html, warnings as errors."""
     python = install("dev")
-    run(python, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", *arguments, "docs", "docs/_build/html")
+    run(
+        python,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        *arguments,
+        "docs",
+        "docs/_build/html",
+    )
     say("the manual is in docs/_build/html/index.html")
 
 
@@ -235,7 +274,9 @@ def main() -> int:
     if sys.version_info < (3, 11):
         print(f"dev.py: needs Python >= 3.11, this is {sys.version.split()[0]}", file=sys.stderr)
         return 2
-    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, verb in VERBS.items():
         verbs.add_parser(name, help=(verb.__doc__ or "").splitlines()[0], add_help=False)

@@ -72,12 +72,16 @@ def report(
 ) -> bool:
     """Print the table and every target with its ratio; return whether all targets hold."""
     rounds = len(next(iter(figures.values())))
-    print(f"\n{title}\n{platform.python_implementation()} {platform.python_version()}, {rounds} interleaved rounds")
+    print(
+        f"\n{title}\n{platform.python_implementation()} {platform.python_version()}, {rounds} interleaved rounds"
+    )
     width = max(len(name) for name in figures)
     print(f"{'case':<{width}}  {'median ' + unit:>14}  {'q1 – q3':>21}  {'× ' + baseline:>12}")
     for name, values in figures.items():
         q1, middle, q3 = statistics.quantiles(values, n=4)
-        print(f"{name:<{width}}  {middle:>14,.1f}  {f'{q1:,.1f} – {q3:,.1f}':>21}  {ratio(figures, name, baseline):>12.2f}")
+        print(
+            f"{name:<{width}}  {middle:>14,.1f}  {f'{q1:,.1f} – {q3:,.1f}':>21}  {ratio(figures, name, baseline):>12.2f}"
+        )
     every = True
     for target in targets:
         measured = ratio(figures, target.case, target.peer)

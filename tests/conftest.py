@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, settings
 from rollout.testing import ManualClock
 
 NOW = 1_763_000_000.0
-SECRET = "5f3c9a1e7b2d4c6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7"  # gitleaks:allow (fixed, tests only)
+SECRET = (
+    "5f3c9a1e7b2d4c6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7"  # gitleaks:allow (fixed, tests only)
+)
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-settings.register_profile(
-    "laptop", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("laptop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 
 

@@ -18,7 +18,12 @@ FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager", "misc", "base2"}
 
 def sources() -> list[Path]:
     """Every source file of the two packages, migrations left out."""
-    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts]
+    files = [
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "migrations" not in path.parts
+    ]
     assert len(files) > 20
     return files
 
@@ -48,7 +53,11 @@ def test_a_file_is_one_noun_of_at_most_400_lines(path: Path) -> None:
 
 def test_no_function_is_longer_than_40_lines() -> None:
     """STYLE §1: the hard stop of function length, docstring left out."""
-    long = [f"{path.relative_to(ROOT)}:{node.name} {code_lines(node)}" for path, node in functions() if code_lines(node) > MAX_FUNCTION_LINES]
+    long = [
+        f"{path.relative_to(ROOT)}:{node.name} {code_lines(node)}"
+        for path, node in functions()
+        if code_lines(node) > MAX_FUNCTION_LINES
+    ]
 
     assert long == []
 
@@ -58,7 +67,8 @@ def test_no_function_takes_more_than_five_positional_parameters() -> None:
     wide = [
         f"{path.relative_to(ROOT)}:{node.name}"
         for path, node in functions()
-        if len([a for a in node.args.args if a.arg not in {"self", "cls"}]) + len(node.args.posonlyargs) > MAX_POSITIONAL
+        if len([a for a in node.args.args if a.arg not in {"self", "cls"}]) + len(node.args.posonlyargs)
+        > MAX_POSITIONAL
     ]
 
     assert wide == []

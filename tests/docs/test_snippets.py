@@ -31,7 +31,7 @@ def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch
     namespace: dict[str, object] = {"__name__": f"snippets_of_{page.stem.replace('-', '_')}"}
 
     for line, code in blocks(page):
-        exec(compile("\n" * line + code, str(page), "exec"), namespace)  # noqa: S102
+        exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
     for name, made in list(namespace.items()):
         if name.startswith("test_") and callable(made):
