@@ -4,7 +4,7 @@
 Decisions are not logged here: there are thousands a second. The invariant: a value from outside appears as
 `[A-Za-z0-9_.:/+-]{1,128}` or percent-encoded, and no line holds what the runbook's search for personal
 data looks for. Importing this module also makes observers that fail visible. Explained in
-docs/reference/log-lines.md.
+docs/reference/contract.md.
 """
 
 from __future__ import annotations
