@@ -1,4 +1,4 @@
-"""Interleaved rounds: every case once, then every case again, so that a machine whose speed drifts treats all alike.
+"""Interleaved rounds: every case once, then every case again: a machine whose speed drifts treats all alike.
 
 Each round gives one figure a case; the table shows the median, the spread (first to third quartile) and the
 median of the per-round ratios to the baseline. Nothing here knows what is measured.
@@ -51,7 +51,7 @@ def per_call(function: Callable[[], object], *, calls: int) -> float:
 
 
 def interleave(cases: dict[str, Callable[[], float]], *, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Run each case once to warm up, then *rounds* times in turn, the order turned about every other round."""
+    """Run each case once to warm up, then *rounds* times in turn, every other round backwards."""
     for run in cases.values():
         run()
     figures: dict[str, list[float]] = {name: [] for name in cases}
@@ -72,16 +72,14 @@ def report(
 ) -> bool:
     """Print the table and every target with its ratio; return whether all targets hold."""
     rounds = len(next(iter(figures.values())))
-    print(
-        f"\n{title}\n{platform.python_implementation()} {platform.python_version()}, {rounds} interleaved rounds"
-    )
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"\n{title}\n{python}, {rounds} interleaved rounds")
     width = max(len(name) for name in figures)
     print(f"{'case':<{width}}  {'median ' + unit:>14}  {'q1 – q3':>21}  {'× ' + baseline:>12}")
     for name, values in figures.items():
         q1, middle, q3 = statistics.quantiles(values, n=4)
-        print(
-            f"{name:<{width}}  {middle:>14,.1f}  {f'{q1:,.1f} – {q3:,.1f}':>21}  {ratio(figures, name, baseline):>12.2f}"
-        )
+        spread, share = f"{q1:,.1f} – {q3:,.1f}", ratio(figures, name, baseline)
+        print(f"{name:<{width}}  {middle:>14,.1f}  {spread:>21}  {share:>12.2f}")
     every = True
     for target in targets:
         measured = ratio(figures, target.case, target.peer)

@@ -1,4 +1,4 @@
-"""What every test may use: one fixed moment, one clock that only a test moves, one secret, and no network by surprise."""
+"""What every test may use: one moment, a clock that only a test moves, a secret, no network by surprise."""
 
 from __future__ import annotations
 

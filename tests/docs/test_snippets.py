@@ -1,4 +1,4 @@
-"""Every Python block of the manual and the README runs, page by page, top to bottom, in one namespace a page."""
+"""Every Python block of the manual and the README runs: page by page, top to bottom, one namespace a page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 @pytest.mark.network
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """STYLE §1.18: docs that run. A page's files go to a temporary directory; the tests it defines are run too."""
+    """Docs that run. A page's files go to a temporary directory; the tests that it defines run too."""
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": f"snippets_of_{page.stem.replace('-', '_')}"}
 

@@ -1,4 +1,4 @@
-"""Run by a clean interpreter that has the wheel and nothing else: both cores work alone, and nothing came along."""
+"""Run by a clean interpreter that has the wheel and nothing else: both cores work, and nothing came along."""
 
 from __future__ import annotations
 
@@ -27,6 +27,5 @@ headers = webhooks_core.Signer(keys=keys).sign(
 verified = webhooks_core.Verifier(keys).verify(headers, envelope.body, now=1_763_000_001.0)
 assert verified.event == "payment_verified"
 
-print(
-    f"wheel smoke: Python {sys.version.split()[0]}, {let_in} of 10000 units at 50 %, one webhook signed and verified"
-)
+python = sys.version.split()[0]
+print(f"wheel smoke: Python {python}, {let_in} of 10000 units at 50 %, one webhook signed and verified")
