@@ -45,7 +45,7 @@ def test_each_setting_has_exactly_one_row(heading: str, known: tuple[str, ...]) 
 
 # How the source writes an id: in full, or as the number that a helper puts behind the app's name.
 FULL = re.compile(r'"((?:rollout|webhooks)\.[EW][0-9]{3})"')
-NUMBER = re.compile(r"\b(?:key|flat|spot|_spot|_exported)\(\s*([0-9]{1,2}),")
+NUMBER = re.compile(r"\b(?:key|flat|spot|_spot|_exported|_id)\(\s*([0-9]{1,2})[,)]")
 
 
 def used_ids(app: str) -> set[str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import unittest
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from webhooks_core.testing import Captured, FakeTransport, outbox, real_delivery
 from webhooks_core.testing.captured import Outbox
 
 ROOT = Path(__file__).parents[3]
+NAME = "webhooks_core.testing.pytest_plugin"
+IS_INSTALLED = any(point.value == NAME for point in entry_points(group="pytest11"))
+PLUGIN = () if IS_INSTALLED else ("-p", NAME)  # where the package is installed, pytest finds it by itself
 
 
 def send(number: int = 101) -> None:
@@ -226,7 +230,6 @@ def project_in(place: Path, tests: str) -> None:
 def test_a_pytest_project_needs_nothing_but_the_plugin(tmp_path: Path) -> None:
     """The plugin empties the outbox between plain functions."""
     project_in(tmp_path, PYTEST)
-    plugin = ("-p", "webhooks_core.testing.pytest_plugin")
 
     done = run(
         sys.executable,
@@ -235,7 +238,7 @@ def test_a_pytest_project_needs_nothing_but_the_plugin(tmp_path: Path) -> None:
         "-q",
         "-p",
         "no:randomly",
-        *plugin,
+        *PLUGIN,
         "--ds=project_settings",
         cwd=tmp_path,
     )
@@ -277,8 +280,7 @@ def test_the_plugin_loads_neither_django_nor_us(tmp_path: Path) -> None:
 def test_a_pytest_run_without_django_is_left_alone(tmp_path: Path) -> None:
     """The plugin does nothing where nothing of ours is used."""
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
-    plugin = ("-p", "no:django", "-p", "webhooks_core.testing.pytest_plugin")
 
-    done = run(sys.executable, "-m", "pytest", "-q", *plugin, cwd=tmp_path)
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:django", *PLUGIN, cwd=tmp_path)
 
     assert "1 passed" in done.stdout, done.stdout + done.stderr
