@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollout.compiled import Compiled
+from rollout.context import unit_text
 from rollout.controls import Controls, KillState
 from rollout.decision import Decision, Reason
-from rollout.errors import ConfigError
+from rollout.errors import ConfigError, RolloutError
 from rollout.evaluator import compile_flag, failure
 from rollout.events import Observer, SnapshotLoaded, SourceProblem, emit
 from rollout.flags import FlagKey
@@ -87,6 +88,7 @@ class LiveFlags:
             question.
         monotonic: A clock in seconds that never runs backwards.
         observer: Hears of snapshots loaded and of problems. Decisions are a gate's to tell.
+
     Raises:
         ConfigError: *refresh_seconds* is out of range.
     """
@@ -107,7 +109,8 @@ class LiveFlags:
         monotonic: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
-        if not 0 <= refresh_seconds <= MAX_REFRESH_SECONDS:
+        seconds: object = refresh_seconds
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_REFRESH_SECONDS:
             raise ConfigError("refresh_seconds", f"must be from 0 to {MAX_REFRESH_SECONDS:g} seconds")
         self._source = source
         self._kill = KillFile() if kill is None else kill
@@ -132,10 +135,10 @@ class LiveFlags:
         """
         try:
             if _override is not None and (forced := _override(key)) is not None:
-                return _overridden(key, on=forced)
+                return _overridden(key, unit, on=forced)
             if self._monotonic() >= self._due:
                 self._refresh()
-            compiled = self._compiled.get(key) or self._compile(key)
+            compiled = self._compiled.get(key) or self._compile(key, self._state or self._refresh())
             return compiled.decide(unit, attributes, master=self._read_master())
         except Exception as error:  # noqa: BLE001 (whatever fails: off, and the decision says what)
             return failure(key, error)
@@ -158,14 +161,15 @@ class LiveFlags:
         Args:
             admitted_by: The reason of the decision that recorded the delivery; see
                 `evaluator.evaluate_strict`.
+
         Returns:
             A decision. Off with ERROR or STALE means *wait*, off with any other reason *hold*.
         """
         try:
             if _override is not None and (forced := _override(key)) is not None:
-                return _overridden(key, on=forced)
+                return _overridden(key, unit, on=forced)
             state = self._refresh()
-            compiled = compile_flag(state.snapshot, FlagKey(key), state.controls)
+            compiled = state.compiled.get(key) or self._compile(key, state)
             return compiled.decide_strict(unit, master=self._read_master(), admitted_by=admitted_by)
         except Exception as error:  # noqa: BLE001 (whatever fails: off, and the decision says what)
             return failure(key, error)
@@ -185,8 +189,7 @@ class LiveFlags:
         except Exception:  # noqa: BLE001 (a master switch that cannot be read is unknown: off)
             return None
 
-    def _compile(self, key: str) -> Compiled:
-        state = self._state or self._refresh()
+    def _compile(self, key: str, state: _State) -> Compiled:
         compiled = compile_flag(state.snapshot, FlagKey(key), state.controls)
         # Keys that are no flag's are not kept: a caller may make up any number of them.
         if key in state.snapshot.flags:
@@ -256,6 +259,10 @@ def _is_same(one: Snapshot, other: Snapshot) -> bool:
     )
 
 
-def _overridden(key: str, *, on: bool) -> Decision:
+def _overridden(key: str, unit: object, *, on: bool) -> Decision:
+    try:
+        text = unit_text(unit, flag=key)
+    except RolloutError:
+        text = ""
     variant = "on" if on else "off"
-    return Decision(*(key, on, variant, Reason.STATIC, None, "override", "", None, None, 0))
+    return Decision(*(key, on, variant, Reason.STATIC, None, "override", text, None, None, 0))

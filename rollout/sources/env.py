@@ -34,6 +34,7 @@ class EnvironmentSource:
     Args:
         keys: The flags to look for. A variable that is not set, or empty, is no flag.
         environ: Where to look.
+
     Raises:
         ConfigError: Two keys have one variable.
     """

@@ -32,7 +32,8 @@ class KillFile:
     __slots__ = ("path",)
 
     def __init__(self, path: str | None = None, *, environ: Mapping[str, str] = os.environ) -> None:
-        self.path = path or environ.get(VARIABLE) or DEFAULT_PATH
+        # Made absolute once: a process that changes its directory must go on looking at the same place.
+        self.path = os.path.abspath(path or environ.get(VARIABLE) or DEFAULT_PATH)
 
     def state(self) -> KillState:
         """Look once. Never raises; the content is never read."""

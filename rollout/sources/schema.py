@@ -51,6 +51,7 @@ def loads_json(text: str | bytes, *, origin: str = "JSON") -> FlagSet:
     Args:
         text: UTF-8 where it is bytes.
         origin: Where it came from, the beginning of every message.
+
     Raises:
         ConfigError: It is no JSON, or not what the schema allows. Nothing of it is used then.
     """
@@ -68,6 +69,7 @@ def parse(data: object, *, origin: str) -> FlagSet:
     Args:
         data: `{"schema": 1, "version": 7, "flags": {key: …}}` and optionally `"checksum"`.
         origin: Where it came from, the beginning of every message.
+
     Raises:
         ConfigError: It is not what the schema allows, or the checksum does not hold.
     """

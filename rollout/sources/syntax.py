@@ -34,6 +34,7 @@ def read_json(text: str | bytes, *, origin: str) -> object:
     Args:
         text: UTF-8, without a byte order mark, where it is bytes.
         origin: Where it came from, for the messages.
+
     Raises:
         ConfigError: It is no JSON; a key is given twice; it is nested too deeply.
     """

@@ -122,7 +122,7 @@ def test_an_interval_of_0_looks_each_time(clock: ManualClock) -> None:
     assert source.asked == 2
 
 
-@pytest.mark.parametrize("seconds", [-0.1, 30.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [-0.1, 30.1, float("nan"), float("inf"), "0.25", None])
 def test_an_interval_out_of_range_is_refused(seconds: float) -> None:
     """A snapshot may be 30 s old, no older."""
     with pytest.raises(ConfigError, match="refresh_seconds"):
@@ -392,3 +392,14 @@ def test_a_failing_override_is_off(clock: ManualClock, monkeypatch: pytest.Monke
 
     assert flags.is_on(KEY, 1) is False
     assert flags.decide_strict(KEY, 1).error_code is ErrorCode.GENERAL
+
+
+def test_strictly_nothing_is_compiled_anew_while_nothing_changes(clock: ManualClock) -> None:
+    """A worker asks before each attempt: what was folded together stays so."""
+    flags = live(MappingSource(EVERYBODY), clock)
+
+    flags.decide_strict(KEY, 1)
+    first = flags._compiled[KEY]
+    flags.decide_strict(KEY, 2)
+
+    assert flags._compiled[KEY] is first

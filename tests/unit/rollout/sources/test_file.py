@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -226,8 +229,6 @@ def test_whatever_happens_to_the_file_the_last_good_flags_stay(
     source: FileSource, path: Path, spoil: Callable[[Path], None], problem: str
 ) -> None:
     """Stale, with reason and path; the same object while nothing changes; and good again afterwards."""
-    import re
-
     spoil(path)
     snapshot = source.snapshot()
 
@@ -360,3 +361,44 @@ def test_exactness_survives_the_file(tmp_path: Path) -> None:
     path.write_text(f'{{"schema": 1, "flags": {{"{KEY}": {{"percentage": 12.50000000000000000001}}}}}}')
 
     assert FileSource(path).snapshot().flags[KEY].percentage == Percentage.parse("12.50000000000000000001")
+
+
+FORKING = """
+import os, sys, time
+from rollout import FileSource, KillFile, LiveFlags
+directory, before, after = sys.argv[1:]
+path = directory + "/flags.json"
+def write(text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+write(before)
+flags = LiveFlags(FileSource(path), kill=KillFile(directory + "/kill"), refresh_seconds=0)
+seen = [flags.is_on("tournament-webhooks", 1)]
+ready, done = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(ready[0], 1)
+    seen.append(flags.is_on("tournament-webhooks", 1))
+    open(directory + "/kill", "w").close()
+    seen.append(flags.is_on("tournament-webhooks", 1))
+    os.write(done[1], repr(seen).encode())
+    os._exit(0)
+write(after)
+os.write(ready[1], b"x")
+print(os.read(done[0], 99).decode(), flags.is_on("tournament-webhooks", 1))
+os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_worker_picks_up_changes_and_the_kill_file(tmp_path: Path) -> None:
+    """As under gunicorn's preload: what the parent has read, the child reads anew when it changes."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, str(tmp_path), text("0"), text("100")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(file_module.__file__).parents[2],
+    )
+
+    assert done.stdout.split("\n")[0] == "[False, True, False] False"

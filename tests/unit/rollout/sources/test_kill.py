@@ -84,3 +84,14 @@ def test_where_it_looks(path: str | None, environ: dict[str, str], expected: str
 
     assert kill.path == expected
     assert repr(kill) == f"KillFile({expected!r})"
+
+
+def test_a_relative_path_is_made_absolute_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that changes its directory goes on looking at the same place."""
+    monkeypatch.chdir(tmp_path)
+    kill = KillFile("kill")
+    (tmp_path / "kill").touch()
+
+    monkeypatch.chdir("/")
+
+    assert kill.state().killed

@@ -36,6 +36,7 @@ def test_it_turns_on_and_off_by_every_form_of_asking(gate: Gate) -> None:
     with override_flag(KEY, on=True):
         assert gate(1).value and gate.is_open(1) and gate.recheck(1).value
         assert (gate(1).reason, gate(1).detail, gate(1).variant) == (Reason.STATIC, "override", "on")
+        assert (gate(1).unit, gate(None).unit, gate(None).value) == ("1", "", True)
     with override_flag(KEY, on=False):
         assert not gate(1).value and not gate.is_open(1) and not gate.recheck(1).value
         assert gate(1).variant == "off"
