@@ -136,6 +136,10 @@ class Outbox(Protocol):
         """Return the earliest moment at which a row that is not ready now may be: retries, waits, leases."""
         ...
 
+    def ready_endpoints(self) -> frozenset[EndpointId]:
+        """Return the endpoints that have rows which could be claimed now, known to anybody or not."""
+        ...
+
     def foreign(self) -> Mapping[str, int]:
         """Count the rows of other environments that have not ended, by environment: they are left alone."""
         ...

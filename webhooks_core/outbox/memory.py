@@ -134,6 +134,12 @@ class MemoryOutbox:
         with self._lock:
             return self._shelf.next_due()
 
+    def ready_endpoints(self) -> frozenset[EndpointId]:
+        """Return the endpoints with rows to claim; see `Outbox.ready_endpoints`."""
+        with self._lock:
+            self._shelf.promote(self.now())
+            return self._shelf.ready_endpoints()
+
     def foreign(self) -> Mapping[str, int]:
         """Count the rows of other environments; see `Outbox.foreign`."""
         with self._lock:

@@ -97,6 +97,12 @@ class Shelf:
             heapq.heappush(ready, place)
         return hand
 
+    def ready_endpoints(self) -> frozenset[EndpointId]:
+        """Return the endpoints that have a ready row."""
+        for ready in self._ready.values():
+            _clear(ready)
+        return frozenset(name for name, ready in self._ready.items() if ready)
+
     def next_due(self) -> float | None:
         """Return the moment of the first scheduled row."""
         _clear(self._scheduled)

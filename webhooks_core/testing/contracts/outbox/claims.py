@@ -175,3 +175,15 @@ class ClaimsContract(OutboxWords):
         self.add(outbox, 2)
 
         assert len(self.claim(outbox)) == 2
+
+    def test_tells_which_endpoints_have_rows_to_claim(
+        self, outbox: OutboxUnderTest, clock: HandClock
+    ) -> None:
+        """Ready now, or due now; not what waits, and not what is claimed."""
+        self.add(outbox, 1, endpoint=A)
+        self.add(outbox, 2, endpoint=B, due_at=NOW + 2)
+        self.add(outbox, 3, endpoint=C, due_at=NOW + 3)
+        outbox.claim(worker="w1", limit=9, lease_seconds=LEASE, endpoints={A: 9})
+        clock.advance(2)
+
+        assert outbox.ready_endpoints() == {B}

@@ -1,0 +1,95 @@
+"""One claimed row, from what is stored to its settlement: `Attempter.settlement` never raises.
+
+The part of a worker that runs in its threads; it shares no bookkeeping. Invariants: a row that can never be
+sent (damaged, no such endpoint, no usable secret) is held with its reason, and the worker goes on; what may
+pass by itself waits; a machine whose clock is too far off signs nothing. Explained in
+docs/explanation/outbox.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from webhooks_core import events
+from webhooks_core.delivery import ASK_AGAIN_SECONDS, Sender
+from webhooks_core.endpoint import Endpoint, EndpointId
+from webhooks_core.errors import WebhookError
+from webhooks_core.events import Observer, emit
+from webhooks_core.outbox.base import Claimed
+from webhooks_core.settlement import Delivery, Held, Settlement
+from webhooks_core.worker.sendable import problem_of
+
+BROKEN_SECONDS = 60.0  # an attempt that broke inside our own code: not at once again
+BROKEN_CLAIMS = 10  # after so many claims a person should look; a receiver must not be sent to for ever
+
+
+class Attempter:
+    """Make settlements of claims.
+
+    Args:
+        sender: Makes the attempts.
+        endpoints: By id; looking one up may raise where its secret cannot be had.
+        max_off_seconds: A clock further off than this does not sign.
+        clock_off: Returns the store's clock minus the sender's, seconds.
+        observer: Told of what is held here; the sender tells the rest.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        endpoints: Mapping[EndpointId, Endpoint],
+        *,
+        max_off_seconds: float,
+        clock_off: Callable[[], float],
+        observer: Observer | None,
+    ) -> None:
+        self._sender = sender
+        self._endpoints = endpoints
+        self._max_off_seconds = max_off_seconds
+        self._clock_off = clock_off
+        self._observer = observer
+
+    def settlement(self, claimed: Claimed) -> Settlement:
+        """Attempt what was claimed, where it can be, and return what came of it."""
+        delivery = claimed.delivery
+        problem = claimed.problem or problem_of(delivery)
+        if problem:
+            return self._held(delivery, problem)
+        off = self._clock_off()
+        if abs(off) > self._max_off_seconds:
+            return self._waiting(delivery, f"clock is {off:.0f} s off the store's", ASK_AGAIN_SECONDS)
+        try:
+            endpoint = self._endpoints[delivery.endpoint_id]
+        except KeyError:
+            return self._held(delivery, "endpoint is not configured")
+        except WebhookError as error:
+            return self._held(delivery, f"endpoint cannot be used: {error}")
+        except Exception as error:  # noqa: BLE001 - told as the reason; a provider may be away for a while
+            kind = type(error).__name__
+            return self._waiting(delivery, f"endpoint unavailable: {kind}", ASK_AGAIN_SECONDS)
+        return self._attempted(claimed, endpoint)
+
+    def _attempted(self, claimed: Claimed, endpoint: Endpoint) -> Settlement:
+        delivery = claimed.delivery
+        try:
+            return self._sender.attempt(delivery, endpoint)
+        except WebhookError as error:
+            return self._held(delivery, f"cannot be sent: {error}")
+        except Exception as error:  # noqa: BLE001 - told as the reason; one broken row must not stop the others
+            reason = f"attempt broke with {type(error).__name__}"
+            if claimed.claims >= BROKEN_CLAIMS:
+                return self._held(delivery, reason)
+            return self._waiting(delivery, reason, BROKEN_SECONDS)
+
+    def _waiting(self, delivery: Delivery, reason: str, seconds: float) -> Settlement:
+        return self._sender.waiting(delivery, reason=reason, retry_at=self._sender.clock() + seconds)
+
+    def _held(self, delivery: Delivery, reason: str) -> Held:
+        fact = events.Held(
+            event=delivery.event,
+            endpoint=delivery.endpoint_id,
+            webhook_id=delivery.webhook_id,
+            reason=reason,
+        )
+        emit(self._observer, fact)
+        return Held(delivery=delivery, reason=reason)
