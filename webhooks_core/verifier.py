@@ -41,10 +41,7 @@ SKEW_SECONDS = 30
 """How far the sender's clock may be ahead. The contract §5."""
 
 # Looked up by the lower-case name, since names of HTTP fields have no case. Source: RFC 9110, section 5.1.
-# As text or as bytes; in the usual writing too, which saves the lowering.
-_NAMES: dict[str | bytes, str] = {}
-for _name in (SIGNATURE, TIMESTAMP, WEBHOOK_ID, EVENT):
-    _NAMES |= {_name: _name, _name.lower(): _name, _name.lower().encode(): _name}
+_NAMES = {name.lower(): name for name in (SIGNATURE, TIMESTAMP, WEBHOOK_ID, EVENT)}
 
 # One form each, so that one request cannot be read in two ways. A timestamp of 15 digits lasts until the year
 # 33658; a leading zero is refused, since the signature covers the text and not the number.
@@ -99,7 +96,7 @@ class Verifier:
         ConfigError: A window or skew out of range, or an unknown scheme.
     """
 
-    __slots__ = ("_form", "_keys", "_pick", "_scheme", "_skew_ms", "_wanted", "_window_ms")
+    __slots__ = ("_form", "_pick", "_scheme", "_secrets", "_skew_ms", "_wanted", "_window_ms")
 
     def __init__(
         self,
@@ -114,10 +111,10 @@ class Verifier:
         for name, value, least in (("window", window_seconds, 1), ("skew", skew_seconds, 0)):
             if type(value) is not int or value < least:
                 raise ConfigError(f"{name}_seconds", f"whole seconds, {least} or more, are wanted")
-        self._keys = keys
+        self._secrets = tuple(keys)
         self._scheme = Scheme(scheme)
         self._wanted = _WANTED[self._scheme]
-        self._pick = itemgetter(*self._wanted)
+        self._pick = itemgetter(*[name.lower() for name in self._wanted])
         self._form = re.compile("\n".join(f"(?:{_FORMS[name][0]})" for name in self._wanted)).fullmatch
         self._window_ms = window_seconds * 1000
         self._skew_ms = skew_seconds * 1000
@@ -167,18 +164,23 @@ class Verifier:
 
     def _read(self, headers: Headers) -> Sequence[str]:
         """Return the wanted headers in the order of `_WANTED`, each of them there once and well-formed."""
-        found = _collect(headers)
         try:
-            values: Sequence[str] = self._pick(found)
-        except KeyError as missing:
-            raise MissingHeader(missing.args[0]) from None
-        try:
-            # No form has a line end in it, so that nothing can slip from one value into the next.
-            if self._form("\n".join(values)) is not None:
-                return values
-        except TypeError:  # Not text: bytes, as ASGI gives them, are good; anything else is named below.
-            pass
-        return [self._well_formed(name, _decoded(found[name])) for name in self._wanted]
+            # The usual case: a plain dictionary with text. Its length tells whether a name came in two cases.
+            if isinstance(headers, dict):
+                found: dict[str, str] = {name.lower(): value for name, value in headers.items()}
+                values: Sequence[str] = self._pick(found)
+                # No form has a line end in it, so that nothing can slip from one value into the next.
+                if len(found) == len(headers) and self._form("\n".join(values)) is not None:
+                    return values
+        except (KeyError, TypeError, AttributeError):
+            pass  # Judged step by step below, where each fault has its name.
+        return self._judged(_collect(headers))
+
+    def _judged(self, found: dict[str, object]) -> Sequence[str]:
+        for name in self._wanted:
+            if name not in found:
+                raise MissingHeader(name)
+        return [self._well_formed(name, found[name]) for name in self._wanted]
 
     def _well_formed(self, name: str, value: object) -> str:
         pattern, problem = _FORMS[name]
@@ -194,35 +196,39 @@ class Verifier:
     def _check_signature(self, given: str, prefix: bytes, body: bytes) -> None:
         """Compare with every secret, a match or not, so that the time tells nothing of which one it was."""
         matches = False
-        for secret in self._keys:
+        for secret in self._secrets:
             matches |= compare_digest(secret.hexdigest(prefix, body), given)
         if not matches:
-            raise SignatureInvalid(keys_tried=len(self._keys))
+            raise SignatureInvalid(keys_tried=len(self._secrets))
 
     def _check_repeated(self, event: str, webhook_id: str, payload: Mapping[str, object]) -> None:
         """Compare what the headers repeat with what is signed; a body without the id is taken as it is."""
         if payload.get("event") != event:
-            raise SignatureInvalid(keys_tried=len(self._keys), problem="not the event of the body")
+            raise SignatureInvalid(keys_tried=len(self._secrets), problem="not the event of the body")
         metadata = payload.get("metadata")
         if isinstance(metadata, dict) and metadata.get("webhook_id", webhook_id) != webhook_id:
-            raise SignatureInvalid(keys_tried=len(self._keys), problem="not the id of the body")
+            raise SignatureInvalid(keys_tried=len(self._secrets), problem="not the id of the body")
 
 
-def _collect(headers: Headers) -> dict[str, str | bytes]:
+def _collect(headers: Headers) -> dict[str, object]:
     """Return our headers by their written names; the same name twice, in any case, is refused."""
-    found: dict[str, str | bytes] = {}
+    found: dict[str, object] = {}
     try:
-        for name, value in headers.items() if isinstance(headers, dict | Mapping) else headers:
-            written = _NAMES.get(name) or _NAMES.get(name.lower())
+        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+            written = _NAMES.get(_text(name).lower())
             if written is not None:
                 if written in found:
                     raise MalformedHeader(written, "one value is wanted, not two")
-                found[written] = value
+                found[written] = _text(value) if isinstance(value, bytes | bytearray) else value
     except (TypeError, ValueError, AttributeError):
         raise MalformedHeader("headers", "a mapping or pairs of name and value are wanted") from None
     return found
 
 
-def _decoded(value: object) -> object:
-    """Return a header given as bytes as text; what is not ASCII becomes characters that no form has."""
-    return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray) else value
+def _text(given: object) -> str:
+    """Return text as it is and bytes as text; what is not ASCII becomes characters that no form has."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bytes | bytearray):
+        return given.decode("latin-1")
+    raise TypeError
