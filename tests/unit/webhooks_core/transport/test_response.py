@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 
@@ -136,6 +137,26 @@ def test_a_body_of_exactly_the_cap_keeps_the_connection() -> None:
     reader = read(OK + b"Content-Length: %d\r\n\r\n" % MAX_RESPONSE_BYTES + b"x" * MAX_RESPONSE_BYTES)
 
     assert (reader.done, reader.reusable, len(reader.body)) == (True, True, MAX_RESPONSE_BYTES)
+
+
+def test_a_chunked_body_of_exactly_the_cap_keeps_the_connection() -> None:
+    """Where its last chunk came along; where it did not, nobody waits for it."""
+    data = CHUNKED + b"%x\r\n" % MAX_RESPONSE_BYTES + b"x" * MAX_RESPONSE_BYTES
+
+    whole, cut = read(data + b"\r\n0\r\n\r\n"), read(data)
+
+    assert (whole.done, whole.reusable, len(whole.body)) == (True, True, MAX_RESPONSE_BYTES)
+    assert (cut.done, cut.reusable, len(cut.body)) == (True, False, MAX_RESPONSE_BYTES)
+
+
+@pytest.mark.parametrize(("extra", "accepted"), [(0, True), (1, False)])
+def test_a_head_of_exactly_the_bound_is_read(extra: int, accepted: bool) -> None:
+    """The bound is what may come, its blank line included."""
+    head = OK + b"Content-Length: 0\r\nX: %b\r\n\r\n"
+    data = head % (b"y" * (MAX_HEAD_BYTES - len(head) + 2 + extra))
+
+    with contextlib.nullcontext() if accepted else pytest.raises(ResponseBroken):
+        assert read(data).reusable
 
 
 @pytest.mark.parametrize("head", [OK + b"\r\n", CHUNKED + b"fffffff\r\n"])

@@ -23,6 +23,8 @@ from webhooks_core.transport.target import read_target, showable
         ("https://a.example?y=1", "https", "a.example", 443, "/?y=1", "a.example"),
         ("https://a.example/x?y=/?[]|{}^`", "https", "a.example", 443, "/x?y=/?[]|{}^`", "a.example"),
         ("https://a.example//x/../y@z:1", "https", "a.example", 443, "//x/../y@z:1", "a.example"),
+        ("http://a.example:1/", "http", "a.example", 1, "/", "a.example:1"),
+        ("http://a.example:65535/", "http", "a.example", 65535, "/", "a.example:65535"),
         ("http://127.0.0.1:8000/x", "http", "127.0.0.1", 8000, "/x", "127.0.0.1:8000"),
         ("https://[2606:4700::1]/x", "https", "2606:4700::1", 443, "/x", "[2606:4700::1]"),
         ("https://[2606:4700:0:0::1]:8443/", "https", "2606:4700::1", 8443, "/", "[2606:4700::1]:8443"),
