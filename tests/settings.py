@@ -17,3 +17,4 @@ INSTALLED_APPS = [
 ]
 WEBHOOKS = {"ENVIRONMENT": "test"}
 STATIC_URL = "/static/"  # the live server of pytest-django takes it apart
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # wanted by Django 6.1
