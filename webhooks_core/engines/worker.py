@@ -1,9 +1,9 @@
 """Threads around a worker: the shell that keeps `Worker` stepping and its attempts running.
 
 One thread, the one that calls `run`, owns the worker and the outbox's connection; the others attempt. They
-meet in two queues. No decision is made here. Invariants: nothing but `attempt` runs in the other threads;
-a signal handler only counts and wakes; when `run` has returned, no attempt is started any more. Explained in
-docs/explanation/outbox.md.
+meet in two queues. No decision is made here. Invariants: nothing but `begin` and `attempt` runs in the other
+threads; a signal handler only counts and wakes; when `run` has returned, no attempt is started any more.
+Explained in docs/explanation/outbox.md.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class WorkerShell:
 
     def _attempt(self) -> None:
         while (job := self._todo.get()) is not None:
-            self._back.put((job, self._worker.attempt(job)))
+            self._back.put((job, self._worker.attempt(job) if self._worker.begin(job) else None))
 
     def _watch(self) -> None:
         told: Call | None = None

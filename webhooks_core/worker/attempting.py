@@ -8,7 +8,8 @@ docs/explanation/outbox.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 from webhooks_core import events
 from webhooks_core.delivery import ASK_AGAIN_SECONDS, Sender
@@ -16,11 +17,12 @@ from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.errors import WebhookError
 from webhooks_core.events import Observer, emit
 from webhooks_core.outbox.base import Claimed
-from webhooks_core.settlement import Delivery, Held, Settlement
+from webhooks_core.settlement import Delivery, Held, Settlement, Waiting
 from webhooks_core.worker.sendable import problem_of
 
 BROKEN_SECONDS = 60.0  # an attempt that broke inside our own code: not at once again
 BROKEN_CLAIMS = 10  # after so many claims a person should look; a receiver must not be sent to for ever
+WAIT_SECONDS = 60.0  # a person, or another worker's probe, may close a breaker long before it said
 
 
 class Attempter:
@@ -30,7 +32,6 @@ class Attempter:
         sender: Makes the attempts.
         endpoints: By id; looking one up may raise where its secret cannot be had.
         max_off_seconds: A clock further off than this does not sign.
-        clock_off: Returns the store's clock minus the sender's, seconds.
         observer: Told of what is held here; the sender tells the rest.
     """
 
@@ -40,24 +41,26 @@ class Attempter:
         endpoints: Mapping[EndpointId, Endpoint],
         *,
         max_off_seconds: float,
-        clock_off: Callable[[], float],
         observer: Observer | None,
     ) -> None:
         self._sender = sender
         self._endpoints = endpoints
         self._max_off_seconds = max_off_seconds
-        self._clock_off = clock_off
         self._observer = observer
 
-    def settlement(self, claimed: Claimed) -> Settlement:
-        """Attempt what was claimed, where it can be, and return what came of it."""
+    def settlement(self, claimed: Claimed, *, clock_off: float) -> Settlement:
+        """Attempt what was claimed, where it can be, and return what came of it.
+
+        Args:
+            claimed: The row.
+            clock_off: The store's clock minus the sender's, seconds.
+        """
         delivery = claimed.delivery
         problem = claimed.problem or problem_of(delivery)
         if problem:
             return self._held(delivery, problem)
-        off = self._clock_off()
-        if abs(off) > self._max_off_seconds:
-            return self._waiting(delivery, f"clock is {off:.0f} s off the store's", ASK_AGAIN_SECONDS)
+        if abs(clock_off) > self._max_off_seconds:
+            return self._waiting(delivery, f"clock is {clock_off:.0f} s off the store's", ASK_AGAIN_SECONDS)
         try:
             endpoint = self._endpoints[delivery.endpoint_id]
         except KeyError:
@@ -72,7 +75,7 @@ class Attempter:
     def _attempted(self, claimed: Claimed, endpoint: Endpoint) -> Settlement:
         delivery = claimed.delivery
         try:
-            return self._sender.attempt(delivery, endpoint)
+            settlement = self._sender.attempt(delivery, endpoint)
         except WebhookError as error:
             return self._held(delivery, f"cannot be sent: {error}")
         except Exception as error:  # noqa: BLE001 - told as the reason; one broken row must not stop the others
@@ -80,6 +83,10 @@ class Attempter:
             if claimed.claims >= BROKEN_CLAIMS:
                 return self._held(delivery, reason)
             return self._waiting(delivery, reason, BROKEN_SECONDS)
+        if isinstance(settlement, Waiting):
+            most = self._sender.clock() + WAIT_SECONDS
+            return replace(settlement, retry_at=min(settlement.retry_at, most))
+        return settlement
 
     def _waiting(self, delivery: Delivery, reason: str, seconds: float) -> Settlement:
         return self._sender.waiting(delivery, reason=reason, retry_at=self._sender.clock() + seconds)

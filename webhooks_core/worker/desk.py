@@ -20,16 +20,18 @@ SOON_SHARE = 0.1  # leases that would be renewed within a tenth of one share a c
 class Job:
     """One claim in a worker's hands; times are the worker's monotonic clock.
 
-    `until` is when the lease ends, `started_at` when a thread began the attempt, `is_lost` that somebody else
-    owns the row by now. They are written by one thread and read by another; each is a single value.
+    `until` is when the lease ends, `started_at` when a thread began the attempt, `store_ahead` the store's
+    clock minus the monotonic one as known then, `is_lost` that somebody else owns the row by now. They are
+    written by one thread and read by another; each is a single value.
     """
 
-    __slots__ = ("claimed", "is_lost", "started_at", "until")
+    __slots__ = ("claimed", "is_lost", "started_at", "store_ahead", "until")
 
     def __init__(self, claimed: Claimed, *, until: float) -> None:
         self.claimed = claimed
         self.until = until
         self.started_at: float | None = None
+        self.store_ahead: float | None = None
         self.is_lost = False
 
     @property

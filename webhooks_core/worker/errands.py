@@ -20,6 +20,16 @@ from webhooks_core.worker.link import Link
 from webhooks_core.worker.policy import WorkerPolicy
 
 
+def clock_off(
+    store_ahead: float | None, *, clock: Callable[[], float], monotonic: Callable[[], float]
+) -> float:
+    """Return the store's clock minus *clock*, told by how far the store's is ahead of *monotonic*.
+
+    A wall clock that is set while an attempt runs is seen here; nothing that was planned by it goes astray.
+    """
+    return 0.0 if store_ahead is None else monotonic() + store_ahead - clock()
+
+
 class Errands:
     """Go to the outbox for a worker.
 
@@ -57,7 +67,7 @@ class Errands:
         self._tell = tell
         self._settle_most = policy.batch
         self._capped: frozenset[EndpointId] = frozenset()
-        self._store_ahead: float | None = None  # the store's clock minus our monotonic one
+        self.store_ahead: float | None = None  # the store's clock minus our monotonic one
 
     def is_capped(self, name: EndpointId) -> bool:
         """Return whether the last claim took all of an endpoint that there was room for."""
@@ -65,9 +75,7 @@ class Errands:
 
     def clock_off(self) -> float:
         """Return the store's clock minus the sender's, as last measured; 0 before the first claim."""
-        if self._store_ahead is None:
-            return 0.0
-        return self._monotonic() + self._store_ahead - self._clock()
+        return clock_off(self.store_ahead, clock=self._clock, monotonic=self._monotonic)
 
     def settle(self) -> None:
         """Write the oldest settlements, one transaction's worth."""
@@ -127,7 +135,7 @@ class Errands:
         ready = self.link.ask("ready_endpoints", self._outbox.ready_endpoints)
         if store_now is None or ready is None:
             return False
-        self._store_ahead = store_now - self._monotonic()
+        self.store_ahead = store_now - self._monotonic()
         if abs(self.clock_off()) > self._policy.say_off_seconds:
             self._tell(ClockOff(worker=self._worker, seconds=self.clock_off()))
         batch = self._policy.batch
@@ -165,7 +173,7 @@ class Errands:
         if claims:
             # Half-way between asking and hearing, the store's clock stood at the lease's beginning.
             middle = (asked_at + self._monotonic()) / 2
-            self._store_ahead = claims[0].lease_until - lease.seconds - middle
+            self.store_ahead = claims[0].lease_until - lease.seconds - middle
             self._desk.take_in(claims, until=lease.until(asked_at))
         return claims
 

@@ -1,9 +1,9 @@
-"""A worker: `step` does what is due, `hand_out` says what to attempt, `attempt` attempts, `came_back` notes.
+"""A worker: `step` does what is due, `hand_out` says what to attempt; `begin`, `attempt`, then `came_back`.
 
 A service over ports (`Outbox`, `Sender`, `BreakerStore`, `RateStore`), without a thread: `engines/worker.py`
-puts threads around it, the simulation callbacks. All methods but `attempt` belong to one thread, and are
-decided by `plan.py` and kept by `desk.py`. Invariants: an attempt starts only under a lease with half of it
-left; every claim ends settled, given back, or with its lease run out. Explained in
+puts threads around it, the simulation callbacks. All methods but `begin` and `attempt` belong to one thread,
+and are decided by `plan.py` and kept by `desk.py`. Invariants: an attempt starts only under a lease with half
+of it left; every claim ends settled, given back, or with its lease run out. Explained in
 docs/explanation/outbox.md.
 """
 
@@ -24,7 +24,7 @@ from webhooks_core.stores.breakers import BreakerStore
 from webhooks_core.worker.attempting import Attempter
 from webhooks_core.worker.claiming import Claiming
 from webhooks_core.worker.desk import Desk, Job
-from webhooks_core.worker.errands import Errands
+from webhooks_core.worker.errands import Errands, clock_off
 from webhooks_core.worker.events import WorkerFact, WorkerObserver
 from webhooks_core.worker.plan import Phase, View, plan
 from webhooks_core.worker.policy import WorkerPolicy
@@ -98,7 +98,6 @@ class Worker:
             sender,
             endpoints,
             max_off_seconds=self.policy.max_off_seconds,
-            clock_off=self._errands.clock_off,
             observer=cast("Observer | None", observer),
         )
         now = monotonic()
@@ -126,19 +125,24 @@ class Worker:
         """Return the jobs that threads should attempt now; each comes back through `came_back`."""
         return self._desk.hand_out(now=self._monotonic()) if self.phase is Phase.RUNNING else []
 
-    def attempt(self, job: Job) -> Settled | None:
-        """Attempt one job; None where it may not be started. May be called from any thread; never raises."""
+    def begin(self, job: Job) -> bool:
+        """Return whether an attempt may start now, and if so note that it does. From any thread."""
         now = self._monotonic()
         if self.phase is not Phase.RUNNING or job.is_lost:
-            return None
+            return False
         if not self.policy.lease.may_start(job.until, now=now):
-            return None
-        job.started_at = now
-        settlement = self._attempter.settlement(job.claimed)
-        return Settled(claimed=job.claimed, settlement=settlement, skew_seconds=self._errands.clock_off())
+            return False
+        job.started_at, job.store_ahead = now, self._errands.store_ahead
+        return True
+
+    def attempt(self, job: Job) -> Settled:
+        """Attempt a job that was begun. From any thread; it never raises."""
+        off = self._clock_off(job)
+        settlement = self._attempter.settlement(job.claimed, clock_off=off)
+        return Settled(claimed=job.claimed, settlement=settlement, skew_seconds=self._clock_off(job))
 
     def came_back(self, job: Job, settled: Settled | None) -> None:
-        """Note what `attempt` returned for *job*."""
+        """Note what `attempt` returned for *job*, or None where it was not begun."""
         now = self._monotonic()
         self._desk.came_back(job, settled, now=now)
         if settled is None and job.is_lost:
@@ -201,6 +205,9 @@ class Worker:
             retry_at=self.link.retry_at if self.link.is_down else 0.0,
             drain_until=self._drain_until,
         )
+
+    def _clock_off(self, job: Job) -> float:
+        return clock_off(job.store_ahead, clock=self._sender.clock, monotonic=self._monotonic)
 
     def _is_backing_off(self) -> bool:
         return self.link.is_down and self._monotonic() < self.link.retry_at
