@@ -5,7 +5,7 @@ address. Pure: no name is resolved here (`transport/ssrf.py` does) and nothing i
 every view of an address is judged, the one on the outside and the IPv4 addresses that translators and tunnels
 would take out of it; and no setting opens a rule marked `never`. Not `ipaddress.is_global`, whose answer
 changes with the Python version and which lets translated and multicast addresses through. The table is
-printed in docs/reference/address-policy.md and explained in docs/explanation/security-model.md.
+printed in docs/reference/address-policy.md and explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

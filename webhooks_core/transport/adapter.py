@@ -4,7 +4,7 @@
 would do in between (parse the URL again, look for proxies, copy headers into a cookie jar) is answered from
 what the route already knows. The invariant: a request that did not reach the receiver on a kept-alive
 connection is written once more on a fresh one, and in no other case. Explained in
-docs/explanation/security-model.md, "Outgoing addresses".
+docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

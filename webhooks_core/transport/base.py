@@ -3,7 +3,7 @@
 Values and a protocol only: no socket, no clock, no third-party module. The invariant: what a `Request` holds
 can be written to the wire as it is (no header can end its line or frame another body), and its `repr` shows
 neither URL, headers nor body, so that a traceback with locals tells nothing. Explained in
-docs/explanation/security-model.md.
+docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only that: no socket and no thread. The invariant: whoever blocks does so for at most `remaining()`, so that
 the sum of all steps, however a receiver slices them, ends on time. Explained in
-docs/explanation/security-model.md.
+docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

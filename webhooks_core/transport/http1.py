@@ -3,7 +3,7 @@
 What a client library would also do (redirects, decoding, cookies, variables for proxies) is left out on
 purpose. The invariants: a request is one message whatever its headers hold (`Request` has checked them), and
 for any bytes `read_head` returns or raises `ResponseBroken`. `response.py` puts heads and bodies together.
-Explained in docs/explanation/security-model.md.
+Explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Only the keeping: opening is `pinned.py`'s. The invariants: a connection leaves the store for the pool it came
 from, for one attempt at a time, and only while it is young, recently used and nothing has arrived on it;
-never are more kept than one route, and all together, may. Explained in docs/explanation/security-model.md,
-"Outgoing addresses".
+never are more kept than one route, and all together, may.
+Explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

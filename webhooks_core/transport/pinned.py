@@ -4,7 +4,7 @@ urllib3's connection with three things of our own: `_new_conn` connects to judge
 name, so that certificate and `Host` stay those of the name); every step that can block takes its time-out
 from the attempt's deadline; and one exchange is one write and bounded reads. The invariant: nothing but our
 own errors and `Dropped` leaves here, none of them holding a URL, an address or a byte of what was sent.
-Explained in docs/explanation/security-model.md, "Outgoing addresses".
+Explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

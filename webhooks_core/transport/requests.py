@@ -4,7 +4,7 @@ A session would read the environment, follow redirects, keep cookies and take tw
 none of that, and what that sends through is ours (`adapter.py`, `pinned.py`). The invariants: no proxy,
 certificate or credential comes from the environment; nothing but `TransportError` and `AddressBlocked` gets
 out, and their tracebacks hold no frame that saw the URL, the headers or the body. Explained in
-docs/explanation/security-model.md, "Outgoing addresses".
+docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

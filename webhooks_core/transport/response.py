@@ -3,7 +3,7 @@
 The invariant: for any bytes in any slices, `ResponseReader` ends in a response or in `ResponseBroken`, having
 kept at most `MAX_HEAD_BYTES` of headers, `MAX_RESPONSE_BYTES` of body and `MAX_FRAMING_BYTES` of what frames
 it. Once the status is known, a response that is merely too long is cut, not refused: the receiver has
-answered. Explained in docs/explanation/security-model.md.
+answered. Explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 No HTTP here and no policy (that is `address.py`). The invariants: a socket that `connect` returns leads to an
 address that `checked_addresses` has let through, and its peer has been asked for its address again; however
 long the system's resolver hangs, a caller waits no longer than its deadline and at most `WORKERS` threads
-wait in it. Explained in docs/explanation/security-model.md, "Outgoing addresses".
+wait in it. Explained in docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations

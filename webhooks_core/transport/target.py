@@ -2,7 +2,7 @@
 
 Pure. The invariant: whatever this accepts has one reading, and everything downstream (policy, resolver,
 `Host`, SNI, request target) takes its parts from here; nobody parses the URL again. Explained in
-docs/explanation/security-model.md.
+docs/explanation/outgoing-addresses.md.
 """
 
 from __future__ import annotations
