@@ -1,4 +1,4 @@
-"""The page of the address policy shows the table in force. Drawn by `python tests/docs/test_address_policy.py`."""
+"""The page of the address policy shows the table in force; run as a script, this file draws it anew."""
 
 from __future__ import annotations
 
