@@ -106,10 +106,10 @@ class FileSource:
             # What is asked for is set aside at once, so no more than there is; a file that grows is read
             # again.
             text = file.read(before.st_size + 1)
-            after = os.fstat(file.fileno())
+        # From before it was read: a write in the meantime then shows as a difference at the next look.
         self._stamp = _stamp(before)
         age_seconds = self._clock() - max(before.st_mtime, before.st_ctime)
-        self._settled = _stamp(after) == self._stamp and age_seconds > _COARSEST_SECONDS
+        self._settled = age_seconds > _COARSEST_SECONDS
         return text
 
     def __repr__(self) -> str:

@@ -38,7 +38,7 @@ class LastGood:
     def take(self, read: FlagSet) -> Snapshot:
         """Put *read* in force, unless it goes back in version or deals a flag's units again."""
         last = self.snapshot
-        if self.is_there and read.version < last.version:
+        if read.version < last.version:
             problem = f"{self._origin}: version {read.version} after version {last.version}"
             return self._held(SourceStatus.STORE_WENT_BACK, problem)
         for key, flag in read.flags.items():

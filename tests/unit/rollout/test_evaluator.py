@@ -13,7 +13,7 @@ from rollout.bucketing import position
 from rollout.context import EvaluationContext
 from rollout.controls import Controls, KillState
 from rollout.decision import Decision, ErrorCode, Reason
-from rollout.evaluator import evaluate, evaluate_strict
+from rollout.evaluator import compile_flag, evaluate, evaluate_strict
 from rollout.flags import Condition, Flag, FlagKey, Operator, Rule, Serve, Variants
 from rollout.percentage import EVERYBODY, NOBODY, Percentage
 from rollout.sources.base import Snapshot, SourceStatus
@@ -82,6 +82,25 @@ def test_the_threshold_is_exact() -> None:
 
     assert ask(flag(at)).value
     assert not ask(flag(at - Decimal("0.0001"))).value
+
+
+def at_threshold(threshold: int) -> Percentage:
+    """Return the smallest percentage with this threshold, to 20 digits."""
+    steps = -(-threshold * 100 * 10**20 // 2**64)
+    percentage = Percentage.parse(f"{steps // 10**20}.{steps % 10**20:020d}")
+    assert percentage.threshold == threshold
+    return percentage
+
+
+def test_a_unit_exactly_at_the_threshold_is_out() -> None:
+    """Less than, not equal: for the percentage, for a rule's and for the bool path."""
+    for share, value in ((at_threshold(PLACE), False), (at_threshold(PLACE + 1), True)):
+        by_rule = flag(0, rules=(rule(share),))
+        compiled = compile_flag(snapshot(flag(share)), KEY, Controls())
+
+        assert ask(flag(share)).value is value
+        assert ask(by_rule, attributes={"region": "eu"}).value is value
+        assert compiled.is_on(UNIT) is value
 
 
 @pytest.mark.parametrize("unit", [0, 101, "Zürich", UUID(int=5), -1, 10**30])
@@ -316,9 +335,9 @@ def test_what_is_not_certain_is_off(flags: Snapshot, controls: dict[str, object]
 @pytest.mark.parametrize("killed", [True, None, 1, "no"])
 def test_anything_but_certainly_not_killed_is_killed(killed: object) -> None:
     """The kill switch fails towards stopping."""
-    decision = ask(ALL_ON, kill=KillState(killed=killed))  # type: ignore[arg-type]
-
-    assert (decision.value, decision.detail) == (False, "kill switch")
+    for master in (True, False, None):
+        decision = ask(ALL_ON, kill=KillState(killed=killed), master=master)  # type: ignore[arg-type]
+        assert (decision.value, decision.detail) == (False, "kill switch")
 
 
 def test_a_key_that_is_no_text_is_off() -> None:

@@ -47,6 +47,7 @@ def holds(operator: str, value: Scalar | tuple[Scalar, ...], given: object) -> b
         ("gte", 5, 5),
         ("lt", Decimal("0.3"), Decimal("0.29999999999999999999")),
         ("lte", 5, -(10**30)),
+        ("lte", 5, 5),
     ],
 )
 def test_a_condition_holds(operator: str, value: Scalar, given: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -149,19 +150,19 @@ def test_a_young_file_is_read_but_not_parsed_again(path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     path: Path, late: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stamps from before and after the reading differ: what was read may be half the one, half the other."""
+    """The stamp is from before the reading, so that a write in the meantime shows at the next look."""
     source = FileSource(path, clock=late)
-    real, calls = os.fstat, []
+    real = os.fstat
 
-    def moving(descriptor: int) -> os.stat_result:
-        calls.append(descriptor)
-        if len(calls) == 2:
-            path.write_text(text("50"))
-        return real(descriptor)
+    def overtaken(descriptor: int) -> os.stat_result:
+        before = real(descriptor)
+        path.write_text(text("50")[:-1])
+        return before
 
-    monkeypatch.setattr(os, "fstat", moving)
-    assert percentage(source.snapshot()) == "5"
+    monkeypatch.setattr(os, "fstat", overtaken)
+    assert source.snapshot().status is SourceStatus.ERROR
     monkeypatch.setattr(os, "fstat", real)
+    path.write_text(text("50"))
 
     assert percentage(source.snapshot()) == "50"
 
@@ -332,9 +333,12 @@ def test_another_salt_is_not_taken(source: FileSource, path: Path) -> None:
 
 
 def test_it_works_after_a_fork(source: FileSource, path: Path) -> None:
-    """Also where another thread held the lock: the child has a lock of its own and reads anew."""
+    """Also where another thread was half-way: the child has a lock of its own and reads anew."""
     path.write_text(text("50"))
     source._lock.acquire()
+    source._digest = hashlib.sha256(
+        path.read_bytes()
+    ).digest()  # Read by the other thread, and not taken yet.
     try:
         file_module._renew_locks()  # What the child runs first of all.
         assert percentage(source.snapshot()) == "50"
