@@ -17,7 +17,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rollout.bucketing import is_in, position
+from rollout.bucketing import is_in, limit, position
 from rollout.context import unit_text
 from rollout.errors import RolloutError
 from rollout.percentage import Percentage
@@ -136,8 +136,10 @@ def test_percentages_keep_their_value_and_order(text: str) -> None:
 @given(st.integers(0, 99), st.integers(21, 40))
 def test_more_than_twenty_digits_are_refused(whole: int, digits: int) -> None:
     """A percentage has at most 20 digits after the point; the 21st is refused, not rounded (§2)."""
-    with pytest.raises(RolloutError):
-        Percentage.parse(f"{whole}.{'3' * digits}")
+    text = f"{whole}.{'3' * digits}"
+    for value in (text, Decimal(text)):
+        with pytest.raises(RolloutError):
+            Percentage.parse(value)
 
 
 @given(st.integers(-(10**40), 10**40))
@@ -167,6 +169,16 @@ def test_comparing_hex_text_gives_the_same_answer(salt: str, unit: str, text: st
     digest = hashlib.sha256(f"{salt}:{unit}".encode()).hexdigest()[:16]
 
     assert (digest < f"{threshold:016x}") is is_in(position(salt, unit), threshold)
+
+
+@given(st.binary(min_size=24, max_size=24), POSITIONS, percentages(), st.sampled_from([-1, 0, 1]))
+def test_comparing_bytes_gives_the_same_answer(rest: bytes, place: int, text: str, off: int) -> None:
+    """The hot path compares digest bytes: the same answer as numbers, at the threshold's edge too (§2)."""
+    threshold = Percentage.parse(text).threshold
+    for each in (place, min(max(threshold + off, 0), TOP - 1), 0, TOP - 1):
+        digest = each.to_bytes(8, "big") + rest
+
+        assert (digest < limit(threshold)) is is_in(each, threshold)
 
 
 # ---- one million units on fixed salts: a fixed sample, so the verdict never changes from run to run ----

@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.context import EvaluationContext
+from rollout.controls import KillState
 from rollout.decision import Reason
 from rollout.evaluator import evaluate, evaluate_strict
+from rollout.live import LiveFlags
+from rollout.sources.base import Snapshot
 from tests.property.evaluator_model import (
     ATTRIBUTES,
     KEY,
@@ -148,6 +151,46 @@ def test_a_decision_tells_at_which_percentage_it_turns_on(flag: dict[str, Any], 
         hashlib.sha256(f"{plain['salt']}:{unit_name(unit)}".encode()).hexdigest()[:16], 16
     )
     assert decision.version == 1
+
+
+class World:
+    """A source, a kill switch, a master switch and ceilings that answer what the test says."""
+
+    def __init__(
+        self, flag: dict[str, Any], *, killed: bool, master: bool | None, ceiling: str | None
+    ) -> None:
+        self._snapshot, self._levers = snapshot_of(flag), controls(killed=killed, ceiling=ceiling)
+        self.flags = LiveFlags(
+            self,
+            kill=self,
+            master=lambda: master,
+            ceilings=lambda: self._levers.ceilings,
+            monotonic=lambda: 0.0,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The flags."""
+        return self._snapshot
+
+    def state(self) -> KillState:
+        """The kill switch."""
+        return self._levers.kill
+
+
+@settings(max_examples=300)  # the whole order of decision is drawn at once
+@given(flags(), UNITS, st.booleans(), st.sampled_from([True, True, False, None]), st.none() | PERCENTS)
+def test_the_bool_path_gives_the_answer_of_the_whole_decision(
+    flag: dict[str, Any], unit: object, killed: bool, master: bool | None, ceiling: str | None
+) -> None:
+    """`is_on`, the fast way, equals the model and `decide`, by number, by text and asked twice (§2, §3)."""
+    live = World(flag, killed=killed, master=master, ceiling=ceiling).flags
+    name = unit_name(unit)
+    assert name is not None
+    wanted = model(flag, name, {}, killed=killed, master=master is True, ceiling=Fraction(ceiling or 100))
+
+    for asked in (unit, name, unit):
+        assert live.is_on(KEY, asked) is wanted
+        assert live.decide(KEY, asked).value is wanted
 
 
 @given(flags(), UNITS, st.none() | PERCENTS, st.sampled_from([None, Reason.SPLIT, Reason.TARGETING_MATCH]))

@@ -105,6 +105,30 @@ def test_a_corrupted_byte_of_a_sealed_dump_changes_nothing(data: dict[str, Any],
     assert loaded == good
 
 
+def test_no_flipped_bit_of_a_sealed_dump_is_taken_for_a_configuration() -> None:
+    """Every single bit of one sealed file: refused, or the very same configuration (§2)."""
+    rule = {"if": [{"attribute": "size", "op": "gt", "value": 8}], "serve": {"percentage": "50"}}
+    flag = {
+        "percentage": "12.5",
+        "unit": "tournament_id",
+        "salt": "s1",
+        "forced_on": ["101"],
+        "rules": [rule],
+    }
+    good = parse({"schema": 1, "version": 7, "flags": {"a": flag}}, origin="test")
+    raw = dumps(good, sealed=True).encode()
+    refused = 0
+    for at in range(8 * len(raw)):
+        changed = bytearray(raw)
+        changed[at // 8] ^= 1 << at % 8
+        try:
+            assert loads_json(bytes(changed), origin="test") == good, bytes(changed)
+        except ConfigError:
+            refused += 1
+
+    assert refused > 7 * len(raw)
+
+
 @settings(max_examples=60)  # each example writes files
 @given(configurations(), st.data())
 def test_a_damaged_file_leaves_the_last_known_good(data: dict[str, Any], draw: st.DataObject) -> None:
