@@ -12,7 +12,8 @@ Explained in docs/explanation/security-model.md.
     │                                    TimestampTooOld, TimestampTooNew, SignatureInvalid, Duplicate
     ├ AddressBlocked (host, rule)
     ├ TransportError ─ ConnectFailed, TlsFailed, TimedOut, ResponseBroken
-    └ BreakerOpen (endpoint, retry_at)
+    ├ BreakerOpen (endpoint, retry_at)
+    └ StoreUnavailable (store, problem)
 """
 
 from __future__ import annotations
@@ -113,6 +114,18 @@ class VerificationError(WebhookError):
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(f"{self.text}: {detail}" if detail else self.text)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The children's arguments are facts, not the message: a copy is made of what is there already.
+        return _revived, (type(self), self.args, vars(self))
+
+
+def _revived(
+    kind: type[VerificationError], args: tuple[object, ...], facts: dict[str, object]
+) -> VerificationError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(facts)
+    return error
 
 
 class BodyTooLarge(VerificationError):
@@ -304,3 +317,20 @@ class BreakerOpen(WebhookError):
 
     def __reduce__(self) -> tuple[type[BreakerOpen], tuple[str, float]]:
         return type(self), (self.endpoint, self.retry_at)
+
+
+class StoreUnavailable(WebhookError):
+    """Say that a shared store did not answer in time; a receiver answers 503, a breaker goes on alone.
+
+    Args:
+        store: Which one, e.g. ``Redis``.
+        problem: What happened; never an address, a user or a password.
+    """
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(f"{store} is not available: {problem}")
+        self.store = store
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[StoreUnavailable], tuple[str, str]]:
+        return type(self), (self.store, self.problem)

@@ -186,16 +186,13 @@ def test_several_kinds_are_told_each_once_in_a_fixed_order() -> None:
     "seed", ["a", "1", "1.", "@", "a@", "+1", ":", "1:", "0123 ", "(", "1 ", "%40", "1-", "0.0.0."]
 )
 def test_a_long_text_costs_no_more_than_its_length(seed: str) -> None:
-    """Four times the text, at most some eight times the time (with a floor against noise)."""
+    """Some 50 ms for 200,000 characters; with the square of the length it would take minutes."""
+    text = (seed * 200_000)[:200_000] + "x"
 
-    def seconds(length: int) -> float:
-        text = (seed * length)[:length] + "x"
-        begun = time.perf_counter()
-        detect(text)
-        return time.perf_counter() - begun
+    begun = time.perf_counter()
+    detect(text)
 
-    short = min(seconds(16_000) for _ in range(3))
-    assert min(seconds(64_000) for _ in range(3)) < 8 * short + 0.02
+    assert time.perf_counter() - begun < 3
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from webhooks_core.errors import (
     MissingHeader,
     PiiLeak,
     SignatureInvalid,
+    StoreUnavailable,
     TimestampTooNew,
     TimestampTooOld,
     VerificationError,
@@ -115,6 +116,8 @@ def test_every_error_of_the_package_has_one_root() -> None:
         PiiLeak([Finding(kind=Kind.KEY, path="data.*")]),
         AddressBlocked("h", "r"),
         BreakerOpen("eu", 1.5),
+        *[error for error, _, _ in ANSWERS],
+        StoreUnavailable("Redis", "TimeoutError"),
     ],
 )
 def test_errors_cross_a_process_and_come_back_equal(error: WebhookError) -> None:
