@@ -38,6 +38,8 @@ _WITHOUT_POSITION = frozenset({Reason.TARGETING_MATCH, Reason.STATIC})
 _BY_DEFAULT = frozenset({Reason.SPLIT, Reason.DEFAULT})
 _ASKED = _BY_DEFAULT | {Reason.TARGETING_MATCH}
 _new = tuple.__new__
+# Integers below it have a text at once.
+_PLAIN = 2**63
 
 _MASTER_OFF = Stop(Reason.DISABLED, None, "master switch")
 _MASTER_UNKNOWN = Stop(Reason.ERROR, ErrorCode.PARSE_ERROR, "master switch: neither on nor off")
@@ -136,7 +138,10 @@ class Compiled:
         if stop is not None:
             return self._stopped(stop, unit)
         try:
-            text = unit_text(unit, flag=self.key)
+            # Most units are plain integers; one too long for a text, and all others, `unit_text` judges.
+            text = (
+                str(unit) if type(unit) is int and -_PLAIN < unit < _PLAIN else unit_text(unit, flag=self.key)
+            )
             if attributes is not None and not isinstance(attributes, Mapping):
                 raise InvalidContext(self.key, f"attributes are a mapping, not {type(attributes).__name__}")
         except RolloutError as error:

@@ -139,7 +139,11 @@ class LiveFlags:
             if self._monotonic() >= self._due:
                 self._refresh()
             compiled = self._compiled.get(key) or self._compile(key, self._state or self._refresh())
-            return compiled.decide(unit, attributes, master=self._read_master())
+            try:
+                master = self._master()
+            except Exception:  # noqa: BLE001 (a master switch that cannot be read is unknown: off)
+                master = None
+            return compiled.decide(unit, attributes, master=master)
         except Exception as error:  # noqa: BLE001 (whatever fails: off, and the decision says what)
             return failure(key, error)
 
