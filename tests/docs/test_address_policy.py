@@ -22,7 +22,9 @@ def table() -> str:
     ]
     for rule in RULES:
         opened = "open if what it carries is" if rule.passes else "never" if rule.never else "yes"
-        lines.append(f"| `{rule.network}` | {rule.name} | {opened} | {rule.embeds.value} | {rule.source} |")
+        # Python 3.13 writes mapped addresses as dotted quads.
+        network = str(rule.network).replace("::ffff:0.0.0.0/", "::ffff:0:0/")
+        lines.append(f"| `{network}` | {rule.name} | {opened} | {rule.embeds.value} | {rule.source} |")
     return "\n".join([*lines, "", ""])
 
 
