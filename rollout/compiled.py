@@ -139,9 +139,8 @@ class Compiled:
             return self._stopped(stop, unit)
         try:
             # Most units are plain integers; one too long for a text, and all others, `unit_text` judges.
-            text = (
-                str(unit) if type(unit) is int and -_PLAIN < unit < _PLAIN else unit_text(unit, flag=self.key)
-            )
+            plain = type(unit) is int and -_PLAIN < unit < _PLAIN
+            text = str(unit) if plain else unit_text(unit, flag=self.key)
             if attributes is not None and not isinstance(attributes, Mapping):
                 raise InvalidContext(self.key, f"attributes are a mapping, not {type(attributes).__name__}")
         except RolloutError as error:

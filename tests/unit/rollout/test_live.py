@@ -186,6 +186,7 @@ def test_a_master_switch_that_raises_is_off(clock: ManualClock) -> None:
 
     assert not flags.is_on(KEY, 1)
     assert flags.decide(KEY, 1).error_code is ErrorCode.PARSE_ERROR
+    assert flags.decide_strict(KEY, 1).error_code is ErrorCode.PARSE_ERROR
 
 
 def test_ceilings_come_into_force_within_the_interval(clock: ManualClock) -> None:
