@@ -19,6 +19,8 @@ from webhooks_core.worker.desk import Desk
 from webhooks_core.worker.plan import Admission, admission, room
 from webhooks_core.worker.policy import WorkerPolicy
 
+LEAST_WAIT_SECONDS = 0.05  # moments of a store whose clock is not ours must not make us spin
+
 RateOf = Callable[[EndpointId], RatePolicy | None]
 
 
@@ -93,11 +95,11 @@ class Claiming:
             if rate is not None:
                 grant = self._rates.take(name, wanted, policy=rate, now=wall)
                 wanted, rates[name] = grant.count, rate
-                if grant.retry_at is not None:
+                if grant.retry_at is not None and not wanted:
                     retry_ats.append(grant.retry_at)
             rooms[name] = wanted
         self._order.rotate(-1)
-        again_at = now + max(0.0, min(retry_ats) - wall)
+        again_at = now + max(LEAST_WAIT_SECONDS, min(retry_ats) - wall)
         return Wishes(rooms=rooms, capped=frozenset(capped), again_at=again_at, rates=rates)
 
     def unused(self, wishes: Wishes, taken: Mapping[EndpointId, int]) -> None:

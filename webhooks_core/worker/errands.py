@@ -7,7 +7,6 @@ everything in hand stays in hand. Explained in docs/explanation/outbox.md.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
@@ -131,11 +130,10 @@ class Errands:
         """Look for what no claim finds (no such endpoint, too old, foreign); True where it was claimed."""
         for environment, count in (self.link.ask("foreign", self._outbox.foreign) or {}).items():
             self._tell(ForeignRows(worker=self._worker, environment=environment, count=count))
-        store_now = self.link.ask("now", self._outbox.now)
+        store_now = self._measured()
         ready = self.link.ask("ready_endpoints", self._outbox.ready_endpoints)
         if store_now is None or ready is None:
             return False
-        self.store_ahead = store_now - self._monotonic()
         if abs(self.clock_off()) > self._policy.say_off_seconds:
             self._tell(ClockOff(worker=self._worker, seconds=self.clock_off()))
         batch = self._policy.batch
@@ -150,10 +148,23 @@ class Errands:
         """Return the earliest of: the poll, what a breaker or a rate said, the next row that is due."""
         moments = [now + self._policy.poll_seconds, wishes.again_at]
         due = self.link.ask("next_due", lambda: (self._outbox.next_due(),)) if caps else None
-        if due is not None:
-            store_now = self._clock() + self.clock_off()
-            moments.append(math.inf if due[0] is None else now + max(0.0, due[0] - store_now))
+        if due is not None and due[0] is not None:
+            wait = due[0] - self._store_now()
+            if wait <= 0 and self._measured() is not None:  # due, and not claimed: was that clock set?
+                wait = due[0] - self._store_now()
+            moments.append(now + max(0.0, wait))
         return min(moments)
+
+    def _store_now(self) -> float:
+        return self._clock() + self.clock_off()
+
+    def _measured(self) -> float | None:
+        """Ask the store for its clock, and remember how far it is ahead of ours."""
+        asked_at = self._monotonic()
+        store_now = self.link.ask("now", self._outbox.now)
+        if store_now is not None:
+            self.store_ahead = store_now - (asked_at + self._monotonic()) / 2
+        return store_now
 
     def _claimed(
         self, most: int, caps: Mapping[EndpointId, int], *, created_before: float | None = None

@@ -1,0 +1,66 @@
+"""Run the simulation by hand: `python -m tests.simulation --seeds 20000 --jobs 2`.
+
+A failing seed is printed with the command that replays it, line by line: `--seed S --trace`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import sys
+import time
+
+from tests.simulation.world import Outcome, simulate
+
+CHUNK = 50
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 where a seed failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2_000, help="how many seeds to run")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--seed", type=int, help="run this one alone")
+    parser.add_argument("--trace", action="store_true", help="with --seed: print what happened")
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        return one(arguments.seed, trace=arguments.trace)
+    return many(range(arguments.first, arguments.first + arguments.seeds), jobs=arguments.jobs)
+
+
+def one(seed: int, *, trace: bool) -> int:
+    """Run one seed and print its trace, or the digest of it."""
+    outcome = simulate(seed, trace=True)
+    if trace:
+        print("\n".join(outcome.trace))
+    print(f"seed {seed}: {outcome.violation or 'all held'}; {outcome.events} events, {outcome.steps} steps, "
+          f"trace {digest(outcome)}")  # fmt: skip
+    return 1 if outcome.violation else 0
+
+
+def digest(outcome: Outcome) -> str:
+    """Return the digest of a trace: the same for the same seed, everywhere."""
+    return hashlib.sha256("\n".join(outcome.trace).encode()).hexdigest()[:16]
+
+
+def many(seeds: range, *, jobs: int) -> int:
+    """Run many seeds and print those that failed, and the rate."""
+    begun = time.perf_counter()
+    with multiprocessing.Pool(jobs) as pool:
+        outcomes = list(pool.imap_unordered(simulate, seeds, chunksize=CHUNK))
+    seconds = time.perf_counter() - begun
+    failed = sorted((outcome for outcome in outcomes if outcome.violation), key=lambda outcome: outcome.seed)
+    for outcome in failed[:20]:
+        print(
+            f"seed {outcome.seed}: {outcome.violation} (python -m tests.simulation --seed {outcome.seed} --trace)"
+        )
+    events = sum(outcome.events for outcome in outcomes)
+    print(f"{len(outcomes)} seeds, {events} events, {len(failed)} failed; {seconds:.1f} s, "
+          f"{len(outcomes) / seconds:.0f} seeds/s with {jobs} process(es)")  # fmt: skip
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""What must hold in every run, whatever goes wrong; a `Violation` ends the run.
+
+It looks from outside: at claims and settlements as the store sees them, at requests on the wire, at effects in
+the receiver. It uses no code of the product to decide. Invariant: nothing in here changes the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from webhooks_core.breaker import (
+    Admit,
+    BreakerState,
+    Cancelled,
+    Command,
+    Failed,
+    Force,
+    Step,
+    Succeeded,
+    Ticket,
+)
+from webhooks_core.outbox.base import Claimed, Row, Settled, State
+from webhooks_core.settlement import Delivery
+
+LEASE = 15.0
+ENDED = {State.DELIVERED, State.DEAD, State.DROPPED}
+
+
+class Violation(AssertionError):
+    """Something happened that never may."""
+
+
+@dataclass(slots=True)
+class Probe:
+    """A probe that is out; `until` is the end of its lease, by the store's clock."""
+
+    ticket: Ticket
+    until: float
+
+
+@dataclass(slots=True)
+class Event:
+    """One committed event and what was seen of it."""
+
+    delivery: Delivery
+    key: str | None
+    number: int
+    effects: int = 0
+    owner: object = None
+    token: str = ""
+    leased_at: float = 0.0  # true time of the last claim or renewal
+    lease_until: float = 0.0  # by the store's clock
+    due_at: float = 0.0
+    was_dead: bool = False
+    attempts_this_round: int = 0
+    tokens: set[str] = field(default_factory=set)
+
+
+class Judge:
+    """Watch a run. *max_attempts* is that of the retry policy."""
+
+    def __init__(self, *, max_attempts: int) -> None:
+        self.events: dict[str, Event] = {}
+        self.probes: dict[str, Probe] = {}
+        self.changes = 0  # grows with every row that moved
+        self._max_attempts = max_attempts
+
+    def added(self, delivery: Delivery, key: str | None) -> None:
+        """An event was committed."""
+        self.changes += 1
+        event = Event(delivery, key, len(self.events), due_at=delivery.created_at)
+        self.events[delivery.webhook_id] = event
+
+    # --- the store --------------------------------------------------------------------------------------
+
+    def claimed(
+        self, claims: list[Claimed], owner: object, rows: dict[str, Row], *, now: float, store_now: float
+    ) -> None:
+        """*owner*, a process, got *claims*; *rows* is what the store shows right after."""
+        for claimed in claims:
+            event = self.events.get(claimed.delivery.webhook_id)
+            require(event is not None, "claimed an event that nobody committed")
+            assert event is not None
+            require(
+                not event.token or store_now >= event.lease_until, "claimed a row whose lease was still good"
+            )
+            require(store_now >= event.due_at, "claimed a row before it was due")
+            require(claimed.token not in event.tokens, "a token came again")
+            require(claimed.delivery.body == event.delivery.body, "the bytes of a row changed")
+            event.owner, event.token = owner, claimed.token
+            event.tokens.add(claimed.token)
+            event.leased_at, event.lease_until = now, claimed.lease_until
+            self._claimed_in_order(event, rows)
+
+    def _claimed_in_order(self, event: Event, rows: dict[str, Row]) -> None:
+        if event.key is None:
+            return
+        for other in self.events.values():
+            if (
+                other is event
+                or other.key != event.key
+                or other.delivery.endpoint_id != event.delivery.endpoint_id
+            ):
+                continue
+            state = rows[other.delivery.webhook_id].state
+            require(state is not State.CLAIMED, "two rows of one ordering key are out")
+            require(
+                other.number > event.number or state in ENDED,
+                "a later row of a key went before an earlier one",
+            )
+
+    def renewed(self, claims: list[Claimed], owner: object, *, now: float, until: float) -> None:
+        """The store says that *claims* are still *owner*'s."""
+        for claimed in claims:
+            event = self.events[claimed.delivery.webhook_id]
+            require(
+                event.owner is owner and event.token == claimed.token, "renewed a claim that is another's"
+            )
+            event.leased_at, event.lease_until = now, until
+
+    def settled(self, settled: Settled, owner: object, row: Row, *, store_now: float) -> None:
+        """The store took *settled* from *owner*; *row* is what it shows right after."""
+        self.changes += 1
+        event = self.events[settled.claimed.delivery.webhook_id]
+        require(
+            event.owner is owner and event.token == settled.claimed.token, "a stale worker's word was taken"
+        )
+        event.owner, event.token = None, ""
+        event.due_at = store_now if row.due_at is None else row.due_at
+        record = settled.settlement.record
+        if record is not None and not record.is_probe:
+            event.attempts_this_round += 1
+            require(event.attempts_this_round <= self._max_attempts, "more attempts than the policy has")
+        if row.state is State.DELIVERED:
+            require(event.effects > 0, "settled as delivered without an effect")
+        event.was_dead |= row.state is State.DEAD
+        if row.state is State.PENDING and record is not None and not record.is_probe:
+            require(row.due_at is not None and row.due_at >= store_now - LEASE, "a retry without a moment")
+
+    def resent(self, webhook_id: str, verb: str, *, store_now: float) -> None:
+        """A person let a row go (*verb* is release) or sends it again (resend)."""
+        event = self.events[webhook_id]
+        event.due_at = store_now
+        if verb == "resend":
+            event.attempts_this_round = 0
+
+    # --- the wire and the receiver ----------------------------------------------------------------------
+
+    def begun(self, webhook_id: str, owner: object, *, now: float) -> None:
+        """*owner* begins an attempt."""
+        event = self.events[webhook_id]
+        if event.owner is owner:
+            require(
+                now - event.leased_at <= LEASE / 2 + 0.01, "an attempt began with less than half of its lease"
+            )
+
+    def sent(
+        self, delivery: Delivery, headers: dict[str, str], body: bytes, *, wall: float, is_killed: bool
+    ) -> None:
+        """A request leaves; *wall* is its sender's clock."""
+        require(not is_killed, "sent while the kill switch was on")
+        require(headers["X-Webhook-Id"] == delivery.webhook_id, "sent under another id")
+        event = self.events.get(headers["X-Webhook-Id"])
+        require(event is not None and event.delivery.body == body, "sent bytes that nobody committed")
+        signed = int(headers["X-Webhook-Timestamp"]) / 1000
+        require(abs(signed - wall) < 0.01, "a timestamp that is not this attempt's")
+
+    def effect(self, webhook_id: str) -> None:
+        """The receiver's handler acted."""
+        event = self.events.get(webhook_id)
+        require(event is not None, "an effect of an event that nobody committed")
+        assert event is not None
+        event.effects += 1
+        require(event.effects == 1, "two effects of one event")
+        if event.key is None:
+            return
+        for other in self.events.values():
+            if other.key == event.key and other.number < event.number and not other.was_dead:
+                same = other.delivery.endpoint_id == event.delivery.endpoint_id
+                require(not same or other.effects > 0, "the effect of a later row of a key came first")
+
+    # --- the breakers -----------------------------------------------------------------------------------
+
+    def breaker(
+        self, endpoint: str, command: Command, before: BreakerState, step: Step, *, store_now: float
+    ) -> None:
+        """A command was applied to a breaker."""
+        probe = self.probes.get(endpoint)
+        if isinstance(command, Force):
+            self.probes.pop(endpoint, None)
+        elif isinstance(command, Admit):
+            if isinstance(step.answer, Ticket) and step.answer.is_probe:
+                lost = probe is None or store_now >= probe.until
+                require(lost, "a second probe is out")
+                self.probes[endpoint] = Probe(step.answer, step.state.retry_at)
+        elif isinstance(command, (Succeeded, Failed, Cancelled)):
+            if command.ticket.generation != before.generation:
+                require(step.state == before, "a stale result moved a breaker")
+            elif probe is not None and command.ticket is probe.ticket:
+                del self.probes[endpoint]
+                require(step.state.probe_token is None, "a probe that came back was not given back")
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def ended(self, rows: dict[str, Row], *, allowed: frozenset[State]) -> None:
+        """The faults are over and time enough has passed: nothing may be lost or stuck."""
+        for webhook_id, event in self.events.items():
+            row = rows.get(webhook_id)
+            require(row is not None, "an event vanished")
+            assert row is not None
+            at_rest = row.state in allowed or self._is_behind_held(event, rows)
+            require(at_rest, f"stuck as {row.state}: {row.reason or 'no reason'}")
+            require(row.state is not State.DELIVERED or event.effects == 1, "delivered without an effect")
+
+    def is_at_rest(self, rows: dict[str, Row], *, allowed: frozenset[State]) -> bool:
+        """Whether nothing is left that could move by itself."""
+        return all(
+            row.state in allowed or self._is_behind_held(self.events[webhook_id], rows)
+            for webhook_id, row in rows.items()
+        )
+
+    def _is_behind_held(self, event: Event, rows: dict[str, Row]) -> bool:
+        """Whether a row waits, as it should, for an earlier one of its key that is held."""
+        if event.key is None or rows[event.delivery.webhook_id].state is not State.PENDING:
+            return False
+        return any(
+            other.number < event.number and rows[other.delivery.webhook_id].state is State.HELD
+            for other in self.events.values()
+            if other.key == event.key and other.delivery.endpoint_id == event.delivery.endpoint_id
+        )
+
+
+def require(holds: object, what: str) -> None:
+    """Raise a violation unless *holds*."""
+    if not holds:
+        raise Violation(what)

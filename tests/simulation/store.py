@@ -1,0 +1,174 @@
+"""The shared stores as one process sees them: real ones, behind calls that fail, and watched by the judge.
+
+`SimOutbox` may raise before a call is carried out, or after (commit unknown), or be down for a while; the
+process may die at either moment. Invariant: what the judge is told is what the store did, whatever the process
+was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Step
+from webhooks_core.endpoint import EndpointId
+from webhooks_core.outbox.base import Claimed, Outbox, Settled
+from webhooks_core.rate import Grant, RatePolicy
+from webhooks_core.settlement import Delivery
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+
+T = TypeVar("T")
+
+
+class OutboxDown(Exception):
+    """The connection is gone; whether the last statement was carried out, nobody knows."""
+
+
+class SimOutbox:
+    """One process's door to the shared outbox."""
+
+    def __init__(self, process: Process, real: Outbox) -> None:
+        self._process = process
+        self._world = process.world
+        self._real = real
+
+    def now(self) -> float:
+        return self._call("now", self._real.now)
+
+    def add(
+        self, delivery: Delivery, *, ordering_key: str | None = None, due_at: float | None = None
+    ) -> None:
+        raise NotImplementedError("events are committed by the world")
+
+    def claim(
+        self,
+        *,
+        worker: str,
+        limit: int,
+        lease_seconds: float,
+        endpoints: Mapping[EndpointId, int],
+        created_before: float | None = None,
+    ) -> Sequence[Claimed]:
+        def real() -> Sequence[Claimed]:
+            claims = self._real.claim(
+                worker=worker,
+                limit=limit,
+                lease_seconds=lease_seconds,
+                endpoints=endpoints,
+                created_before=created_before,
+            )
+            if claims:
+                self._world.judge.claimed(
+                    list(claims),
+                    self._process,
+                    self._world.rows(),
+                    now=self._world.loop.now,
+                    store_now=self._world.store_clock(),
+                )
+                self._note("claim", [claimed.delivery.webhook_id[:4] for claimed in claims])
+            return claims
+
+        return self._call("claim", real)
+
+    def renew(self, claims: Sequence[Claimed], *, lease_seconds: float) -> frozenset[str]:
+        def real() -> frozenset[str]:
+            kept = self._real.renew(claims, lease_seconds=lease_seconds)
+            ours = [claimed for claimed in claims if claimed.token in kept]
+            until = self._world.store_clock() + lease_seconds
+            self._world.judge.renewed(ours, self._process, now=self._world.loop.now, until=until)
+            self._note("renew", [claimed.delivery.webhook_id[:4] for claimed in ours])
+            return kept
+
+        return self._call("renew", real)
+
+    def settle(self, settlements: Sequence[Settled]) -> Sequence[bool]:
+        def real() -> Sequence[bool]:
+            answers = self._real.settle(settlements)
+            store_now = self._world.store_clock()
+            for settled, taken in zip(settlements, answers, strict=True):
+                webhook_id = settled.claimed.delivery.webhook_id
+                self._note("settle", [webhook_id[:4], settled.settlement.kind.value, taken])
+                if taken:
+                    row = self._world.row(webhook_id)
+                    self._world.judge.settled(settled, self._process, row, store_now=store_now)
+            return answers
+
+        return self._call("settle", real)
+
+    def next_due(self) -> float | None:
+        return self._call("next_due", self._real.next_due)
+
+    def ready_endpoints(self) -> frozenset[EndpointId]:
+        return self._call("ready_endpoints", self._real.ready_endpoints)
+
+    def foreign(self) -> Mapping[str, int]:
+        return self._call("foreign", self._real.foreign)
+
+    def _call(self, name: str, real: Callable[[], T]) -> T:
+        """Carry a call out, unless the process dies or the store fails first; either may happen after it too."""
+        process, faults, rng = self._process, self._world.faults, self._world.rng
+        process.maybe_crash()
+        if self._world.loop.now < self._world.outage_until or _hits(faults.outbox_before, rng.random):
+            raise OutboxDown(name)
+        answer = real()
+        process.maybe_crash()
+        if _hits(faults.outbox_after, rng.random):
+            self._note("unknown", [name])
+            raise OutboxDown(name)
+        return answer
+
+    def _note(self, what: str, details: list[object]) -> None:
+        if self._world.trace is not None:
+            self._world.note(f"{self._process.label} {what} {' '.join(map(str, details))}")
+
+
+class SimBreakers:
+    """The shared breaker store by the store's clock, as one process sees it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+
+    @property
+    def policy(self) -> BreakerPolicy:
+        return self._world.breakers.policy
+
+    def apply(self, endpoint_id: str, command: Command, *, now: float, jitter_value: float = 0.0) -> Step:
+        return self._process.ask(
+            "breaker", lambda: self._apply(endpoint_id, command, jitter_value), Step(state=BreakerState())
+        )
+
+    def state(self, endpoint_id: str, *, now: float) -> BreakerState:
+        return self._world.breakers.state(endpoint_id, now=self._world.store_clock())
+
+    def _apply(self, endpoint_id: str, command: Command, jitter_value: float) -> Step:
+        store_now = self._world.store_clock()
+        breakers = self._world.breakers
+        before = breakers.state(endpoint_id, now=store_now)
+        step = breakers.apply(endpoint_id, command, now=store_now, jitter_value=jitter_value)
+        self._world.judge.breaker(endpoint_id, command, before, step, store_now=store_now)
+        if step.changes:
+            self._world.note(f"breaker {endpoint_id} {' '.join(change.cause for change in step.changes)}")
+        return step
+
+
+class SimRates:
+    """The shared rate store by the store's clock."""
+
+    def __init__(self, process: Process) -> None:
+        self._world = process.world
+
+    def take(self, endpoint_id: EndpointId, wanted: int, *, policy: RatePolicy, now: float) -> Grant:
+        grant = self._world.rates.take(endpoint_id, wanted, policy=policy, now=self._world.store_clock())
+        self._world.granted(endpoint_id, grant.count)
+        return grant
+
+    def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:
+        self._world.rates.give_back(endpoint_id, unused, policy=policy, now=self._world.store_clock())
+        self._world.granted(endpoint_id, -unused)
+
+
+def _hits(rate: float, chance: Callable[[], float]) -> bool:
+    return rate > 0 and chance() < rate
