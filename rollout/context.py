@@ -39,6 +39,7 @@ def unit_text(unit: object, *, flag: str) -> str:
     Args:
         unit: An integer, a text that is not empty and can be written as UTF-8, or a UUID.
         flag: The flag's key, for the message.
+
     Raises:
         TargetingKeyMissing: *unit* is None or "".
         InvalidContext: *unit* is a boolean, a float, bytes or any other type; holds half a surrogate pair;

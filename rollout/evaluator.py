@@ -54,6 +54,7 @@ def evaluate_strict(
         admitted_by: The reason of the decision by which the delivery was recorded. TARGETING_MATCH (forced
             on, or a rule) and STATIC (an override): the position is not asked, since it did not let the
             unit in. SPLIT, or None where the row does not say: it is asked, unless the unit is forced on now.
+
     Returns:
         A decision. Off with ERROR or STALE: the state in force is not known, so *wait* and ask again. Off
         with any other reason: *hold* the delivery until a person releases it.

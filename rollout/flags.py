@@ -72,6 +72,7 @@ class Condition:
         operator: How to compare; a plain word such as "in" is turned into the `Operator`.
         value: What to compare with: a tuple of scalars for `in` and `not_in`, text for `starts_with`,
             `ends_with` and `contains`, a number for `gt`, `gte`, `lt` and `lte`, any scalar for `equals`.
+
     Raises:
         ConfigError: One of them is not so.
     """
@@ -161,6 +162,7 @@ class Flag:
         rules: Asked in order, after the forced units and before the percentage.
         variants: The names of the two values.
         version: The version of the configuration it came from, 0 or more.
+
     Raises:
         ConfigError: One of them is not so.
     """

@@ -100,6 +100,7 @@ class Gate:
         Args:
             unit: The unit as it was recorded; its text will do.
             admitted_by: `Decision.reason` of the decision by which the delivery was recorded.
+
         Returns:
             A decision. Off with ERROR or STALE: the state in force is not known, so *wait* and ask again.
             Off with any other reason: *hold* the delivery until a person releases it.
@@ -129,6 +130,7 @@ class Gate:
             unit: The name of the parameter that holds the unit, or a function of the call's arguments. One
                 that raises closes the gate.
             otherwise: What a closed gate returns.
+
         Raises:
             ConfigError: While wrapping: the function has no such parameter, or is a generator function, which
                 has no one value to return in its place.

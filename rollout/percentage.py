@@ -36,6 +36,7 @@ class Percentage:
 
     Args:
         value: The percentage as a decimal. Trailing zeros carry no meaning and are dropped.
+
     Raises:
         ConfigError: *value* is no finite decimal from 0 to 100, or has more than 20 digits after the point.
     """
@@ -66,6 +67,7 @@ class Percentage:
             value: An integer, a `Decimal`, or text such as "12.5": ASCII digits and at most one point; no
                 sign, exponent, space or percent sign. A float is refused: 0.1 is not a tenth in binary.
             path: Where it stands, for the message.
+
         Raises:
             ConfigError: *value* is anything else, or not from 0 to 100.
         """
