@@ -42,6 +42,8 @@ _CONDITION_KEYS = ("attribute", "op", "value")
 # A version must fit the stores that keep one: a signed 64-bit integer.
 _MAX_VERSION = 2**63 - 1
 
+_NO_UNITS: frozenset[str] = frozenset()
+
 T = TypeVar("T")
 
 
@@ -110,9 +112,9 @@ def parse_flag(key: str, body: object, *, version: int = 0) -> Flag:
             unit=_text(data.get("unit", "tournament_id"), "unit"),
             salt=_text(data.get("salt", key), "salt"),
             algorithm=_algorithm(data["algorithm"]) if "algorithm" in data else "r1",
-            forced_on=units_of(data.get("forced_on", ()), path="forced_on"),
-            forced_off=units_of(data.get("forced_off", ()), path="forced_off"),
-            rules=_each(data.get("rules", ()), "rules", _rule),
+            forced_on=_units(data, "forced_on"),
+            forced_off=_units(data, "forced_off"),
+            rules=_each(data["rules"], "rules", _rule) if "rules" in data else (),
             variants=_variants(data["variants"]) if "variants" in data else DEFAULT_VARIANTS,
             version=version,
         )
@@ -202,6 +204,10 @@ def _text(value: object, path: str) -> str:
     if isinstance(value, str) and value:
         return value
     raise ConfigError(path, "must be a text that is not empty")
+
+
+def _units(data: Mapping[str, object], name: str) -> frozenset[str]:
+    return units_of(data[name], path=name) if name in data else _NO_UNITS
 
 
 def _each(value: object, path: str, read: Callable[[object], T]) -> tuple[T, ...]:

@@ -75,7 +75,7 @@ def test_a_missing_permission_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
         (None, {}, DEFAULT_PATH),
         (None, {"ROLLOUT_KILL_FILE": ""}, DEFAULT_PATH),
         (None, {"ROLLOUT_KILL_FILE": "/run/kill"}, "/run/kill"),
-        ("/tmp/kill", {"ROLLOUT_KILL_FILE": "/run/kill"}, "/tmp/kill"),
+        ("/srv/kill", {"ROLLOUT_KILL_FILE": "/run/kill"}, "/srv/kill"),
     ],
 )
 def test_where_it_looks(path: str | None, environ: dict[str, str], expected: str) -> None:
