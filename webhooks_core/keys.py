@@ -130,7 +130,7 @@ class KeyRing:
     def of(
         cls, *texts: object, path: str = "WEBHOOK_SECRET", format: SecretFormat = SecretFormat.TEXT
     ) -> KeyRing:
-        """Make a ring from texts or `Secret`s, newest first; one list or tuple of them serves as well.
+        """Make a ring from texts or secrets, newest first; one list or tuple of them serves as well.
 
         Raises:
             KeyFormatError: None at all, one that is no text, too short or an example, or one given twice. The
