@@ -40,6 +40,12 @@ _CERTIFICATE = {
     64: "is for another address",
 }
 
+_ENDED = (
+    ConnectionError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)  # the ways in which a peer's end shows itself
+
 
 class Dropped(Exception):
     """The peer has ended the connection before the first byte of a response."""
@@ -204,7 +210,7 @@ def _exchange(
                 reader.end()
     except TimeoutError:
         raise deadline.passed(reader.phase) from None
-    except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+    except _ENDED:
         if reader.received == 0:
             raise Dropped from None
         raise ResponseBroken("the connection was reset", phase=reader.phase) from None
@@ -223,10 +229,10 @@ def _write(connection: socket.socket, message: Message, *, deadline: Deadline) -
             rest = rest[connection.send(rest) :]
         except TimeoutError:
             raise deadline.passed("send") from None
-        except (BrokenPipeError, ConnectionResetError):
-            if isinstance(connection, ssl.SSLSocket):  # after such an error OpenSSL cannot read either
-                raise
-            return  # the receiver may have answered early (413) and closed; reading will tell
+        except _ENDED:
+            # The receiver may have answered early (413), or refused our certificate (an alert), and closed:
+            # what it said is in our buffer, and reading will tell.
+            return
 
 
 def _tls_failed(error: Exception) -> TlsFailed:

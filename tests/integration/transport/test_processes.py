@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import traceback
 import warnings
@@ -50,6 +52,32 @@ def test_eight_threads_share_one_transport(
     assert wrong == []
     assert len(receiver.requests) == 200
     assert receiver.connections <= 8
+
+
+STUCK = """
+import threading
+from webhooks_core import Endpoint, KeyRing
+from webhooks_core.errors import TimedOut
+from webhooks_core.transport.base import Request
+from webhooks_core.transport.requests import RequestsTransport
+
+url = "https://stuck.example/"
+endpoint = Endpoint(url=url, keys=KeyRing.of("0123456789" * 4))
+transport = RequestsTransport(resolve=lambda *_: threading.Event().wait())
+try:
+    transport.send(Request(url=url, headers={}, body=b"{}", timeout_seconds=0.05, endpoint=endpoint))
+except TimedOut:
+    print("left")
+"""
+
+
+def test_a_process_ends_though_its_resolver_hangs() -> None:
+    """A worker that is told to stop is not held by a name server."""
+    out = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=10, check=True
+    )
+
+    assert (out.stdout, out.stderr) == ("left\n", "")
 
 
 def test_no_more_than_the_pool_size_stays_open(serve: Any, attempt: Any) -> None:

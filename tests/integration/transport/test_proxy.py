@@ -131,6 +131,7 @@ def test_a_name_behind_a_proxy_is_left_to_the_proxy(serve: Any, attempt: Any) ->
     [
         b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        b"HTTP/1.1 300 Choose\r\n\r\n",
         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,20 @@ def test_a_client_certificate_that_cannot_be_read_is_a_tls_failure(
         transport.send(attempt("https://127.0.0.1:1/", client_cert=str(tmp_path / "no.pem")))
 
 
+def test_a_key_with_a_password_is_refused_without_asking_for_it(
+    transport: RequestsTransport, attempt: Any, authority: Any, tmp_path: Path
+) -> None:
+    """OpenSSL would ask the terminal, and a worker would wait there for ever."""
+    certificate, key = authority.client_files("sender.example")
+    locked = tmp_path / "locked.key"
+    subprocess.run(
+        ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", str(locked)], check=True
+    )
+
+    with pytest.raises(TlsFailed, match="CLIENT_CERT cannot be read"):
+        transport.send(attempt("https://127.0.0.1:1/", client_cert=(certificate, str(locked))))
+
+
 def test_a_ca_bundle_may_be_a_folder_of_hashed_names(
     serve: Any, transport: RequestsTransport, attempt: Any, authority: Any, tmp_path: Path
 ) -> None:
@@ -249,7 +264,5 @@ def test_a_ca_bundle_may_be_a_folder_of_hashed_names(
 
 def subject_hash(certificate: str) -> str:
     """Return the name that OpenSSL looks a certificate up by."""
-    import subprocess
-
     command = ["openssl", "x509", "-noout", "-hash", "-in", certificate]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

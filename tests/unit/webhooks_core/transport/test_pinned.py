@@ -86,7 +86,7 @@ def test_each_call_gets_what_the_calls_before_it_have_left(clock: ManualClock) -
     assert fake.timeouts == pytest.approx([10, 9, 8, 7, 6])
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(), ConnectionResetError()])
+@pytest.mark.parametrize("error", [BrokenPipeError(), ConnectionResetError(), ssl.SSLEOFError()])
 def test_an_early_answer_is_read_though_the_write_failed(clock: ManualClock, error: Exception) -> None:
     """The receiver has said 413 and closed; the reason is in our buffer."""
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
@@ -103,10 +103,10 @@ def test_an_early_answer_is_read_though_the_write_failed(clock: ManualClock, err
         (False, [BrokenPipeError()], [ConnectionResetError()]),
         (False, [100], [b""]),
         (False, [100], [ConnectionResetError()]),
-        (True, [BrokenPipeError()], []),
-        (True, [ConnectionResetError()], []),
-        (True, [ssl.SSLEOFError()], []),
-        (True, [ssl.SSLZeroReturnError()], []),
+        (True, [BrokenPipeError()], [b""]),
+        (True, [ConnectionResetError()], [ConnectionResetError()]),
+        (True, [ssl.SSLEOFError()], [ssl.SSLEOFError()]),
+        (True, [ssl.SSLZeroReturnError()], [ssl.SSLZeroReturnError()]),
         (True, [100], [b""]),
         (True, [100], [ssl.SSLEOFError()]),
     ],
@@ -141,6 +141,15 @@ def test_an_alert_is_a_tls_failure(clock: ManualClock) -> None:
 
     with pytest.raises(TlsFailed, match=r"^TLS failed: tlsv13 alert certificate required$"):
         exchange(clock, sends=[100], receives=[alert], tls=True)
+
+
+def test_an_alert_is_heard_though_the_write_failed(clock: ManualClock) -> None:
+    """A server that refuses our certificate has often closed by the time we write."""
+    alert = ssl.SSLError(1, "")
+    alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+    with pytest.raises(TlsFailed, match="certificate required"):
+        exchange(clock, sends=[ssl.SSLEOFError()], receives=[alert], tls=True)
 
 
 def test_an_alert_without_a_reason_is_a_tls_failure_all_the_same(clock: ManualClock) -> None:

@@ -10,12 +10,13 @@ from ipaddress import ip_address
 
 import pytest
 
+from rollout.testing import ManualClock
 from webhooks_core.address import Name
 from webhooks_core.endpoint import AllowedNetwork
 from webhooks_core.errors import AddressBlocked, ConnectFailed, TimedOut
 from webhooks_core.transport import ssrf
 from webhooks_core.transport.deadline import Deadline
-from webhooks_core.transport.ssrf import Lookup, Resolver, checked_addresses, system_resolve
+from webhooks_core.transport.ssrf import Lookup, Resolver, checked_addresses, connect, system_resolve
 
 PUBLIC = ("93.184.215.14", "2606:4700::1")
 
@@ -272,6 +273,33 @@ def test_a_literal_is_judged_without_asking_anybody() -> None:
     found = checked_addresses(ip_address("10.0.0.1"), 80, allow=allow, resolver=resolver, deadline=soon())
 
     assert found == (ip_address("10.0.0.1"),)
+
+
+def test_each_address_gets_its_share_and_the_last_all_that_is_left(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of nine seconds and three silent addresses: three each; and no more than eight are tried at all."""
+    tried: list[float] = []
+
+    def silent(address: object, port: int, *, seconds: float) -> socket.socket:
+        tried.append(seconds)
+        clock.advance(seconds)
+        raise TimeoutError
+
+    monkeypatch.setattr(ssrf, "_connect_one", silent)
+    addresses = [ip_address(f"93.184.215.{last}") for last in range(20)]
+
+    for count in (3, 20):
+        with pytest.raises(TimedOut, match="no connection in time"):
+            connect(addresses[:count], 443, deadline=Deadline(9, monotonic=clock))
+
+    assert tried == pytest.approx([3] * 3 + [9 / 8] * 8)
+
+
+def test_no_address_is_no_connection(clock: ManualClock) -> None:
+    """Nobody gets here with none; if somebody does, nothing is connected to."""
+    with pytest.raises(ConnectFailed, match="no address"):
+        connect([], 443, deadline=Deadline(9, monotonic=clock))
 
 
 def test_the_system_is_asked_for_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
