@@ -28,24 +28,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
-# Values, logic and services: the parts that a test can reach in full, and so does.
-RINGS = (
-    *("errors", "context", "percentage", "flags", "decision", "controls", "events", "bucketing", "rules"),
-    *("compiled", "evaluator", "live", "gate", "scheme", "endpoint", "keys", "envelope", "detectors", "pii"),
-    *(
-        "signer",
-        "verifier",
-        "outcome",
-        "retry",
-        "breaker",
-        "breaker_state",
-        "circuit",
-        "address",
-        "settlement",
-    ),
-    *("delivery", "receiving"),
-)
-RING_FILES = ",".join(f"*/{name}.py" for name in RINGS)
+# Values, logic and services are the files at the top of each package; folders are edges.
+RINGS = "rollout/*.py,webhooks_core/*.py"
 
 
 class Failed(Exception):
@@ -190,7 +174,7 @@ def measure_coverage(python: Path) -> None:
     """Hold branch coverage to 100 % for values, logic and services, and to 95 % overall."""
     run(python, "-m", "coverage", "combine", "--quiet")
     run(python, "-m", "coverage", "report", "--fail-under=95", "--skip-covered")
-    run(python, "-m", "coverage", "report", f"--include={RING_FILES}", "--fail-under=100", "--skip-covered")
+    run(python, "-m", "coverage", "report", f"--include={RINGS}", "--fail-under=100", "--skip-covered")
 
 
 def wheel(python: Path) -> None:

@@ -10,9 +10,9 @@ Each row does what its name says, through what its library offers in public:
   forms, age, signature, strict JSON, event and id); `standardwebhooks.Webhook.verify`, which reads JSON too;
   `stripe.WebhookSignature.verify_header` with `json.loads`, and, for information, without.
 
-A body of 300 B has a dozen fields; one of 8 KiB has a list of UUIDs besides, and, in a table of its own without
-a target against the libraries, 280 keys in one object: refusing a key that is there twice costs us most there. The libraries' windows are kept
-open by signing with the real time; ours is told the time.
+A body of 300 B has a dozen fields; one of 8 KiB has a list of UUIDs besides. A last table, without a target
+against the libraries, has 280 keys in one object: refusing a key that is there twice costs us most there. The
+libraries' windows are kept open by signing with the real time; ours is told the time.
 """
 
 from __future__ import annotations

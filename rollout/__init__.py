@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from rollout.live import LiveFlags
     from rollout.observers.log import LogObserver
     from rollout.percentage import Percentage
-    from rollout.sources.base import FlagSource, Snapshot, SourceStatus
+    from rollout.snapshot import Snapshot, SourceStatus
+    from rollout.sources.base import FlagSource
     from rollout.sources.env import EnvironmentSource
     from rollout.sources.file import FileSource
     from rollout.sources.kill import KillFile
@@ -59,7 +60,8 @@ _NAMES = {
     "live": ("LiveFlags",),
     "observers.log": ("LogObserver",),
     "percentage": ("Percentage",),
-    "sources.base": ("FlagSource", "Snapshot", "SourceStatus"),
+    "snapshot": ("Snapshot", "SourceStatus"),
+    "sources.base": ("FlagSource",),
     "sources.env": ("EnvironmentSource",),
     "sources.file": ("FileSource",),
     "sources.kill": ("KillFile",),

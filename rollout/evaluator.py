@@ -14,7 +14,7 @@ from rollout.context import EvaluationContext
 from rollout.controls import Controls
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.flags import FlagKey
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 
 __all__ = ["compile_flag", "evaluate", "evaluate_strict", "failure"]
 

@@ -23,7 +23,8 @@ from rollout.evaluator import compile_flag, failure
 from rollout.events import Observer, SnapshotLoaded, SourceProblem, emit
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import FlagSource, Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
+from rollout.sources.base import FlagSource
 from rollout.sources.kill import KillFile
 
 __all__ = ["KillSwitch", "LiveFlags", "override_by"]

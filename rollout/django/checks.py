@@ -16,7 +16,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 
 from rollout.django import conf, wiring
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.kill import KillFile
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.checks import as_errors

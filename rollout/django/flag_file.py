@@ -22,7 +22,7 @@ from rollout.errors import ConfigError, FlagNotFound
 from rollout.evaluator import evaluate
 from rollout.flags import Flag, FlagKey
 from rollout.percentage import NOBODY, Percentage
-from rollout.sources.base import Snapshot
+from rollout.snapshot import Snapshot
 from rollout.sources.schema import FlagSet, dumps, loads_json
 
 

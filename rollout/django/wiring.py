@@ -21,7 +21,8 @@ from rollout.flags import FlagKey
 from rollout.gate import Gate
 from rollout.live import LiveFlags
 from rollout.observers.log import LogObserver
-from rollout.sources.base import FlagSource, Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
+from rollout.sources.base import FlagSource
 from rollout.sources.env import EnvironmentSource
 from rollout.sources.file import FileSource
 from rollout.sources.kill import KillFile

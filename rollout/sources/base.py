@@ -1,4 +1,4 @@
-"""The port every flag source satisfies, and the one value it hands over. No reading happens here.
+"""The port every flag source satisfies. No reading happens here.
 
 The invariant: `snapshot()` never raises and never blocks for long. What goes wrong is said in the
 snapshot, and the flags in it stay the last good ones. `rollout.testing.FlagSourceContract` is the suite
@@ -7,46 +7,11 @@ that every source passes. Explained in docs/reference/flag-file.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
-from rollout.flags import Flag, FlagKey
+from rollout.snapshot import Snapshot
 
-__all__ = ["FlagSource", "Snapshot", "SourceStatus"]
-
-
-class SourceStatus(StrEnum):
-    """How far a snapshot can be trusted."""
-
-    #: What is there was read and is in force.
-    READY = "READY"
-    #: What is there cannot be used; the last good flags are in force.
-    STALE = "STALE"
-    #: Nothing was ever read: every flag is off.
-    ERROR = "ERROR"
-    #: A lower version than seen before is there; the last good flags are in force and a person decides.
-    STORE_WENT_BACK = "STORE_WENT_BACK"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The flags of one moment.
-
-    Args:
-        flags: By key. Never changed after it was handed over: a new state is a new mapping.
-        version: The configuration's version, 0 or more; versions only grow.
-        status: How far it can be trusted.
-        problem: What is wrong, for a person; None when READY.
-        origin: Where it came from, such as a path or `settings`.
-    """
-
-    flags: Mapping[FlagKey, Flag] = field(default_factory=dict)
-    version: int = 0
-    status: SourceStatus = SourceStatus.READY
-    problem: str | None = None
-    origin: str = ""
+__all__ = ["FlagSource"]
 
 
 class FlagSource(Protocol):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rollout.errors import ConfigError
-from rollout.sources.base import Snapshot
+from rollout.snapshot import Snapshot
 from rollout.sources.dump import SCHEMA
 from rollout.sources.lastgood import LastGood
 from rollout.sources.schema import parse

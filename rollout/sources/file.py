@@ -19,7 +19,7 @@ from typing import TypeAlias
 from weakref import WeakSet
 
 from rollout.errors import ConfigError
-from rollout.sources.base import Snapshot
+from rollout.snapshot import Snapshot
 from rollout.sources.lastgood import LastGood
 from rollout.sources.schema import loads_json, loads_toml
 

@@ -8,7 +8,7 @@ docs/reference/flag-file.md.
 from __future__ import annotations
 
 from rollout.flags import FlagKey
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.dump import FlagSet
 
 __all__ = ["LastGood"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rollout.errors import ConfigError
-from rollout.sources.base import Snapshot
+from rollout.snapshot import Snapshot
 from rollout.sources.dump import SCHEMA
 from rollout.sources.lastgood import LastGood
 from rollout.sources.schema import parse

@@ -19,7 +19,8 @@ from rollout.controls import Controls
 from rollout.evaluator import evaluate
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import FlagSource, Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
+from rollout.sources.base import FlagSource
 
 __all__ = ["FlagSourceContract"]
 

@@ -21,7 +21,7 @@ from rollout.decision import Decision
 from rollout.evaluator import evaluate
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.schema import loads_json
 
 KEY = FlagKey("tournament-webhooks")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rollout.controls import KillState
 from rollout.errors import ConfigError
 from rollout.live import LiveFlags
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.schema import loads_json
 from tests.property.evaluator_model import (
     KEY,

@@ -17,7 +17,7 @@ from rollout.controls import KillState
 from rollout.decision import Reason
 from rollout.evaluator import evaluate, evaluate_strict
 from rollout.live import LiveFlags
-from rollout.sources.base import Snapshot
+from rollout.snapshot import Snapshot
 from tests.property.evaluator_model import (
     ATTRIBUTES,
     KEY,

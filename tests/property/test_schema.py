@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rollout.errors import ConfigError
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import SourceStatus
+from rollout.snapshot import SourceStatus
 from rollout.sources.file import FileSource
 from rollout.sources.schema import dumps, loads_json, parse
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from rollout.django import conf, wiring
 from rollout.errors import FlagNotFound
 from rollout.flags import Flag, FlagKey
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.kill import KillFile
 from webhooks_core.django.answer import Answer, Exit, table
 

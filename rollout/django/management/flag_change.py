@@ -20,7 +20,7 @@ from rollout.errors import ConfigError, FlagNotFound
 from rollout.events import RolloutChanged, emit
 from rollout.observers.log import LogObserver
 from rollout.percentage import NOBODY
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.env import variable_of
 from rollout.sources.schema import FlagSet, loads_json, loads_toml
 from webhooks_core.django.answer import Answer, Exit

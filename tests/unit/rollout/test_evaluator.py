@@ -16,7 +16,7 @@ from rollout.decision import Decision, ErrorCode, Reason
 from rollout.evaluator import compile_flag, evaluate, evaluate_strict
 from rollout.flags import Condition, Flag, FlagKey, Operator, Rule, Serve, Variants
 from rollout.percentage import EVERYBODY, NOBODY, Percentage
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 
 KEY = FlagKey("tournament-webhooks")
 #: Turns on at 15.4398 % under KEY as salt.
@@ -280,7 +280,9 @@ def test_what_is_no_unit_is_off_even_at_100(unit: object, code: ErrorCode) -> No
     assert ask(ALL_ON, unit, kill=KILLED).reason is Reason.DISABLED
 
 
-@pytest.mark.parametrize("attributes", [["region"], "region", 5, object()], ids=ascii)
+@pytest.mark.parametrize(
+    "attributes", [["region"], "region", 5, object()], ids=["list", "text", "number", "object"]
+)
 def test_attributes_that_are_no_mapping_are_off(attributes: object) -> None:
     """INVALID_CONTEXT: what the caller meant is not certain."""
     assert ask(ALL_ON, attributes=attributes).error_code is ErrorCode.INVALID_CONTEXT

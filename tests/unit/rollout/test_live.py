@@ -14,7 +14,7 @@ from rollout.events import SnapshotLoaded, SourceProblem
 from rollout.flags import FlagKey
 from rollout.live import LiveFlags
 from rollout.percentage import NOBODY, Percentage
-from rollout.sources.base import Snapshot, SourceStatus
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.kill import KillFile
 from rollout.sources.memory import MappingSource
 from rollout.testing import ManualClock, RecordingObserver

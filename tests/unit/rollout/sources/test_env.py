@@ -7,7 +7,7 @@ import pytest
 from rollout.errors import ConfigError
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import SourceStatus
+from rollout.snapshot import SourceStatus
 from rollout.sources.env import EnvironmentSource, variable_of
 
 KEY = FlagKey("tournament-webhooks")

@@ -15,8 +15,8 @@ import pytest
 
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
+from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources import file as file_module
-from rollout.sources.base import Snapshot, SourceStatus
 from rollout.sources.file import MAX_BYTES, FileSource
 
 KEY = FlagKey("tournament-webhooks")

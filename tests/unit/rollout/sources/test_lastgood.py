@@ -6,7 +6,7 @@ import pytest
 
 from rollout.flags import Flag, FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import SourceStatus
+from rollout.snapshot import SourceStatus
 from rollout.sources.dump import FlagSet
 from rollout.sources.lastgood import LastGood
 

@@ -6,7 +6,7 @@ import pytest
 
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
-from rollout.sources.base import SourceStatus
+from rollout.snapshot import SourceStatus
 from rollout.sources.memory import MappingSource
 
 KEY = FlagKey("tournament-webhooks")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from rollout.sources.base import FlagSource, Snapshot
+from rollout.snapshot import Snapshot
+from rollout.sources.base import FlagSource
 from rollout.sources.memory import MappingSource
 from rollout.testing.contracts import FlagSourceContract
 
