@@ -21,6 +21,7 @@ class Delivery:
     """One event to one endpoint, over all its attempts; `attempt` is the number of the next one, from 1.
 
     `spent_seconds` is the time its attempts took so far, `planned_wait_seconds` the waits between them.
+    `admitted_by` is the gate's own word for why it was let in, None where there was no gate.
     """
 
     webhook_id: str
@@ -32,6 +33,7 @@ class Delivery:
     attempt: int = 1
     spent_seconds: float = 0.0
     planned_wait_seconds: float = 0.0
+    admitted_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,107 @@
+"""Real databases for tests: a SQLite file in WAL with IMMEDIATE transactions, and a database on PostgreSQL.
+
+Each is an alias of Django's that a test adds for itself, migrated once a session and emptied for each test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from django.core.management import call_command
+from django.db import connections
+
+SERVER = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+TABLES = (
+    "webhooks_delivery, webhooks_attempt, webhooks_workerbeat, webhooks_breaker, webhooks_ratebucket,"
+    " webhooks_seenwebhook, webhooks_seensignature"
+)
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """Settings of a SQLite file as the documentation asks for them."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {
+            "timeout": 30,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        },
+    }
+
+
+def postgres(name: str) -> dict[str, Any]:
+    """Settings of a database on the tests' server."""
+    parts = urlsplit(SERVER)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": parts.username or "",
+        "PASSWORD": parts.password or "",
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or 5432),
+    }
+
+
+@contextmanager
+def alias(name: str, settings: dict[str, Any]) -> Iterator[str]:
+    """Add *settings* as the database *name* for a while."""
+    whole = connections.configure_settings({**connections.settings, name: settings})
+    connections.settings[name] = whole[name]
+    try:
+        yield name
+    finally:
+        connections[name].close()
+        del connections[name]
+        del connections.settings[name]
+
+
+@contextmanager
+def postgres_database(name: str) -> Iterator[str]:
+    """Create a database on the server, and drop it afterwards."""
+    with psycopg.connect(SERVER, autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        server.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield name
+    finally:
+        with psycopg.connect(SERVER, autocommit=True) as server:
+            server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def migrated(name: str) -> None:
+    """Bring the alias *name* to the newest schema."""
+    call_command("migrate", "webhooks", database=name, verbosity=0)
+
+
+def empty(name: str) -> None:
+    """Empty every table of ours on PostgreSQL."""
+    with connections[name].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
+
+
+def copied(template: Path, path: Path) -> Path:
+    """Copy a migrated SQLite file."""
+    shutil.copy(template, path)
+    return path
+
+
+def close_in_threads(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *call* so that a connection which it opens in a thread of a pool is closed again."""
+
+    def closing(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connections[name].close()
+
+    return closing

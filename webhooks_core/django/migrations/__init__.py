@@ -1,0 +1,3 @@
+"""Migrations of the app `webhooks`; within a major version they only expand the schema."""
+
+from __future__ import annotations

@@ -1,0 +1,149 @@
+"""One database as the outbox sees it: its transactions, its clock, and the locks, in which vendors differ.
+
+Invariants: every transaction of ours is a write transaction from its first statement, so that SQLite never
+has to turn a read lock into a write lock (which fails at once where another process has written); a
+connection that failed outside a caller's transaction is closed, so that the next call opens a new one.
+Explained in docs/explanation/outbox.md.
+"""
+
+from __future__ import annotations
+
+import socket  # noqa: TID251 - to wake a thread that waits for a server which is gone
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from os import dup
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from webhooks_core.errors import ConfigError
+
+VENDORS = ("sqlite", "postgresql")
+Row = tuple[Any, ...]
+Value = bool | int | float | str | bytes | None  # of a parameter
+
+_POSTGRES_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+_TOUCH = "UPDATE webhooks_delivery SET id = id WHERE id = -1"
+
+
+class Database:
+    """The database with the alias *alias*; each thread has a connection of its own, as ever in Django.
+
+    Args:
+        alias: One of `DATABASES`.
+        clock: The store's clock; None is the server's on PostgreSQL, this machine's on SQLite.
+        machine_clock: What "this machine's" is.
+    """
+
+    def __init__(
+        self,
+        alias: str = DEFAULT_DB_ALIAS,
+        *,
+        clock: Callable[[], float] | None,
+        machine_clock: Callable[[], float],
+    ) -> None:
+        self.alias = alias
+        self._clock = clock
+        self._machine_clock = machine_clock
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection."""
+        connection = connections[self.alias]
+        if connection.vendor not in VENDORS:
+            raise ConfigError("database", f"an outbox needs SQLite or PostgreSQL, not {connection.vendor}")
+        return connection
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether other transactions run beside ours."""
+        return self.connection.vendor == "postgresql"
+
+    @contextmanager
+    def transaction(self) -> Iterator[CursorWrapper]:
+        """Run the block as one write transaction, or as a part of the one that is open."""
+        connection = self.connection
+        try:
+            with transaction.atomic(using=self.alias), connection.cursor() as cursor:
+                if not self.is_postgres:
+                    cursor.execute(_TOUCH)
+                yield cursor
+        except (Error, InterfaceError):
+            self.let_go()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[CursorWrapper]:
+        """Run the block's single statements outside any transaction of ours."""
+        try:
+            with self.connection.cursor() as cursor:
+                yield cursor
+        except (Error, InterfaceError):
+            self.let_go()
+            raise
+
+    def let_go(self) -> None:
+        """Close this thread's connection, unless somebody's transaction is open on it."""
+        connection = connections[self.alias]
+        if not connection.in_atomic_block:
+            connection.close()
+
+    def now(self, cursor: CursorWrapper | None = None) -> float:
+        """Return the store's clock, epoch seconds."""
+        if self._clock is not None:
+            return self._clock()
+        if not self.is_postgres:
+            return self._machine_clock()
+        if cursor is None:
+            with self.reading() as own:
+                return self.now(own)
+        cursor.execute(_POSTGRES_NOW)
+        return float(cursor.fetchone()[0])
+
+    @property
+    def skip_locked(self) -> str:
+        """What ends a SELECT of rows that are about to be taken: others pass them by."""
+        return " FOR UPDATE SKIP LOCKED" if self.is_postgres else ""
+
+    def lock(self, cursor: CursorWrapper, names: Iterable[Sequence[str]]) -> None:
+        """Wait for the lock of each name, in one order for all, until the transaction ends."""
+        if self.is_postgres:
+            for number in sorted({lock_number(name) for name in names}):
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+    def try_lock(self, cursor: CursorWrapper, name: Sequence[str]) -> bool:
+        """Take the lock of *name* where nobody has it; never wait."""
+        if not self.is_postgres:
+            return True
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_number(name)])
+        return bool(cursor.fetchone()[0])
+
+    def interrupter(self) -> Callable[[], None]:
+        """Return what ends, from another thread, whatever this thread's connection is waiting for.
+
+        The waiting call then raises. A server that went away without a word is the case it is for.
+        """
+        raw = self.connection.connection
+        if raw is None:
+            return _nothing
+        if not self.is_postgres:
+            return raw.interrupt  # type: ignore[no-any-return]
+        number: int = raw.pgconn.socket
+
+        def shut() -> None:
+            with socket.socket(fileno=dup(number)) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+        return shut
+
+
+def lock_number(name: Sequence[str]) -> int:
+    """Return a signed 64-bit number for *name*, the same in every process."""
+    return int.from_bytes(sha256("\0".join(name).encode()).digest()[:8], signed=True)
+
+
+def _nothing() -> None:
+    """Interrupt nothing."""
