@@ -277,6 +277,30 @@ def test_the_plugin_loads_neither_django_nor_us(tmp_path: Path) -> None:
     assert importlib.util.find_spec("webhooks_core.testing.pytest_plugin") is not None
 
 
+def test_a_project_that_keeps_its_e_mail_in_memory_still_sends(tmp_path: Path) -> None:
+    """The locmem backend makes a `mail.outbox` outside tests too: no reason to swallow webhooks."""
+    project_in(tmp_path, "")
+    code = """
+        import os
+        os.environ["DJANGO_SETTINGS_MODULE"] = "project_settings"
+        import django
+        django.setup()
+        from django.core import mail
+        mail.get_connection("django.core.mail.backends.locmem.EmailBackend").send_messages([])
+        from webhooks_core.django.wiring import capture
+        print(hasattr(mail, "outbox"), capture())
+        from django.test.utils import setup_test_environment, teardown_test_environment
+        setup_test_environment()
+        print(capture().__name__)
+        teardown_test_environment()
+        print(capture())
+    """
+
+    done = run(sys.executable, "-c", textwrap.dedent(code), cwd=tmp_path)
+
+    assert done.stdout.splitlines() == ["True None", "capture", "None"], done.stderr
+
+
 def test_a_pytest_run_without_django_is_left_alone(tmp_path: Path) -> None:
     """The plugin does nothing where nothing of ours is used."""
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
