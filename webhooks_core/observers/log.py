@@ -47,7 +47,7 @@ class LogObserver:
             self._rejected(fact)
             return
         for level, text in lines(fact):
-            self._logger.log(level, "%s", text, extra={"fact": fact})
+            self._logger.log(level, "%s", text)
 
     def _rejected(self, fact: events.Rejected) -> None:
         now = self._monotonic()
