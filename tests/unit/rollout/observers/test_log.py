@@ -20,8 +20,10 @@ from rollout.events import (
 from rollout.observers import log
 from rollout.observers.log import LogObserver, plain
 
-#: The runbook's quick search for personal data.
-PERSONAL = re.compile(r"@|email|username|192\.168|10\.|172\.", re.IGNORECASE)
+#: The runbook's quick search for personal data, and what the staging guide adds.
+PERSONAL = re.compile(r"@|email|username|ip_address|192\.168|10\.|172\.", re.IGNORECASE)
+#: The runbook's strict search for addresses.
+ADDRESS = re.compile(r"\b([0-9]{1,3}\.){3}[0-9]{1,3}\b")
 
 CHANGED = RolloutChanged(
     flag="tournament-webhooks", from_bp="500", to_bp="2500", state="RUNNING", actor="ops", reason="24 h clean"
@@ -76,6 +78,11 @@ def test_decisions_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         "192.168.0.1",
         "172.16.0.1",
         "v10.2",
+        "203.0.113.9",
+        "\x01.2.3.4",
+        "ip_address",
+        "2001:db8::1",
+        "~",
         "Ä\n\x00",
         "",
     ],
@@ -84,9 +91,13 @@ def test_values_from_outside_are_made_plain(value: str) -> None:
     """`[A-Za-z0-9_.:/+-]`, percent-encoded, at most 128 characters, nothing the runbook's search finds."""
     shown = plain(value)
 
-    assert re.fullmatch(r"[A-Za-z0-9_.:/+%~-]{1,128}", shown)
+    assert re.fullmatch(r"[A-Za-z0-9_.:/+%-]{1,128}", shown)
     assert not PERSONAL.search(shown)
-    assert len(plain(value * 200)) <= 128
+    assert not ADDRESS.search(shown)
+    assert "db8" not in shown
+    long = plain(value * 200)
+    assert len(long) <= 128
+    assert not re.search(r"%[0-9A-F]?\Z", long)
 
 
 def test_a_change_with_a_fraction_and_an_address_is_plain(caplog: pytest.LogCaptureFixture) -> None:
