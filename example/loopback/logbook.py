@@ -19,6 +19,7 @@ BLOCKED = "Webhook blocked"
 OPENED = "Circuit breaker OPENED"
 HALF_OPEN = "Circuit breaker HALF_OPEN"
 CLOSED = "Circuit breaker CLOSED"
+BREAKER = re.compile(r"Circuit breaker ([A-Z_]+)")
 
 # The runbook: grep -i webhook LOG | grep -iE '@|email|username|192\.168|10\.|172\.'
 QUICK_PII = re.compile(r"@|email|username|192\.168|10\.|172\.", re.IGNORECASE)
@@ -55,6 +56,12 @@ class Logbook:
 def count(lines: list[str], text: str) -> int:
     """Return how many *lines* hold *text*: `grep TEXT | wc -l`."""
     return sum(text in line for line in lines)
+
+
+def breaker_state(lines: list[str]) -> str:
+    """Return the breaker's state by its last line: `grep "Circuit breaker" | tail -1`; CLOSED without one."""
+    states = [found[1] for line in lines if (found := BREAKER.search(line)) is not None]
+    return {"OPENED": "OPEN"}.get(states[-1], states[-1]) if states else "CLOSED"
 
 
 def latencies_ms(lines: list[str]) -> list[int]:

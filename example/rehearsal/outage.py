@@ -32,18 +32,18 @@ def show(stage: Stage, number: int, *, open_seconds: float) -> None:
     stage.receiver.kill()
     opening = _pay_at_once(stage, FAILURES_TO_OPEN)
     opened_at = time.monotonic()
-    table.row("its process is killed; three attempts each", *_counts(opening, FAILURES_TO_OPEN, "OPEN"))
+    table.row("its process is killed; three attempts each", *_counts(stage, opening, FAILURES_TO_OPEN))
     refused = _pay_in_turn(stage, REFUSED)
-    table.row("still dead: refused without an attempt", *_counts(refused, REFUSED, "OPEN"))
+    table.row("still dead: refused without an attempt", *_counts(stage, refused, REFUSED))
     stage.receiver.start()
     stage.known = 0
     time.sleep(
         max(0.0, open_seconds * 1.25 - (time.monotonic() - opened_at))
     )  # jitter can lengthen it a little
     probe = _pay_in_turn(stage, 1)
-    table.row("started again on the same port: one probe", *_counts(probe, 1, "CLOSED"))
+    table.row("started again on the same port: one probe", *_counts(stage, probe, 1))
     after = _pay_in_turn(stage, AFTERWARDS)
-    table.row("as if nothing had happened", *_counts(after, AFTERWARDS, "CLOSED"))
+    table.row("as if nothing had happened", *_counts(stage, after, AFTERWARDS))
     _expect(stage, opening=opening, refused=refused, probe=probe, after=after)
 
 
@@ -81,10 +81,10 @@ def _pay_at_once(stage: Stage, payments: int) -> list[str]:
     return stage.log.new_lines()
 
 
-def _counts(lines: list[str], payments: int, breaker: str) -> tuple[str, str, str, str]:
+def _counts(stage: Stage, lines: list[str], payments: int) -> tuple[str, str, str, str]:
     return (
         str(payments),
         str(logbook.count(lines, logbook.ATTEMPTING)),
         str(logbook.count(lines, logbook.DELIVERED)),
-        breaker,
+        logbook.breaker_state(stage.log.all_lines()),
     )

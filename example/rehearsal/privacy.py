@@ -1,4 +1,4 @@
-"""Chapter 5: an e-mail address gets into a payload. Nothing leaves, and the log does not say it."""
+"""Chapter 6: an e-mail address gets into a payload. Nothing leaves, and the log does not say it."""
 
 from __future__ import annotations
 

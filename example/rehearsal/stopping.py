@@ -1,4 +1,4 @@
-"""Chapter 6: the two ways to stop at once. Payments go on; webhooks do not; nothing else notices."""
+"""Chapter 5: the two ways to stop at once. Payments go on; webhooks do not; nothing else notices."""
 
 from __future__ import annotations
 
