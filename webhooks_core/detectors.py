@@ -63,15 +63,23 @@ _HANDLE = re.compile(r"@\w")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _IPV4 = re.compile(rf"(?<![\w])(?<![0-9]\.){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?!\w)")
+# Behind a word that says what it is: `ip:2001:db8::1`. The word has a letter that is no digit of an address.
+_LABELLED_IPV6 = re.compile(
+    r"(?<!\w)\w{0,24}[G-Zg-z_]\w{0,24}:([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?!\w)"
+)
 
 # International with its plus and 7 to 15 digits (ITU-T E.164); national only with the separators that
-# people write: brackets, the three groups of North America, or a leading zero. Dates, money and ids have
-# none of them.
+# people write: brackets, the three groups of North America (with its leading 1 or without), or a leading
+# zero; two zeros stand for the plus. Dates, money and ids have none of them.
 _PHONES = (
     re.compile(r"(?<![\w+])\+\s?\(?[0-9](?:[\s().\-/]{0,2}[0-9]){6,14}(?!\w)"),
     re.compile(r"(?<![\w-])\([0-9]{2,5}\)[\s\-/]?[0-9]{3,4}[\s-]?[0-9]{3,5}(?![\w-])"),
-    re.compile(r"(?<![\w.-])[0-9]{3}([\s.-])[0-9]{3}\1[0-9]{4}(?![\w-]|\.[0-9])"),
+    re.compile(r"(?<![\w.-])(?:1[\s.-])?[0-9]{3}([\s.-])[0-9]{3}\1[0-9]{4}(?![\w-]|\.[0-9])"),
     re.compile(r"(?<![\w.-])0[1-9][0-9]{1,3}[\s\-/][0-9]{3,4}(?:[\s-]?[0-9]{2,4}){1,2}(?![\w-]|\.[0-9])"),
+    re.compile(
+        r"(?<![\w.+-])00\s?[1-9][0-9]{0,2}"
+        r"(?:\s[0-9]{7,12}|(?:[\s.\-/][0-9]{1,4}){1,4}[\s.\-/][0-9]{3,8})(?![\w-]|\.[0-9])"
+    ),
 )
 _SEPARATORS = re.compile(r"[\s_.-]+")
 
@@ -127,7 +135,12 @@ def _shows_network(text: str) -> bool:
         return True
     if text.count(":") < 2:
         return False
-    return any(_is_ipv6(match.group()) for match in _IPV6.finditer(text))
+    found = (
+        match.group(match.lastindex or 0)
+        for shape in (_IPV6, _LABELLED_IPV6)
+        for match in shape.finditer(text)
+    )
+    return any(map(_is_ipv6, found))
 
 
 def _is_ipv6(text: str) -> bool:
