@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from webhooks_core.envelope import MAX_BODY_BYTES
-from webhooks_core.errors import BodyTooLarge, Duplicate, VerificationError
+from webhooks_core.errors import BodyTooLarge, Duplicate, StoreUnavailable, VerificationError
 from webhooks_core.events import (
     DuplicateSeen,
     Fact,
@@ -165,6 +165,11 @@ class Receiver:
         signature = verified.signature if verified.timestamp_ms is not None else None
         claim = self._store.claim(verified.webhook_id, signature, now=now)
         if claim.outcome is ClaimOutcome.NEW:
+            if verified.timestamp_ms is not None and verified.timestamp_ms / 1000 < claim.not_before:
+                # It may have been handled before the store lost its data. A sender comes back with a new
+                # timestamp; a captured request cannot.
+                self._store.give_back(claim, now=now)
+                raise StoreUnavailable("replay store", "knows nothing of the time before this was signed")
             return claim
         busy = claim.outcome is ClaimOutcome.BUSY
         raise Duplicate(

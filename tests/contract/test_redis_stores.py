@@ -11,7 +11,9 @@ from webhooks_core.breaker import BreakerPolicy
 from webhooks_core.stores.breakers import BreakerStore
 from webhooks_core.stores.redis_breakers import RedisBreakerStore
 from webhooks_core.stores.redis_connection import RedisConnection, StoreClock
-from webhooks_core.testing.contracts import BreakerStoreContract
+from webhooks_core.stores.redis_replay import RedisReplayStore
+from webhooks_core.stores.replay import ReplayStore
+from webhooks_core.testing.contracts import BreakerStoreContract, ReplayStoreContract
 
 pytestmark = [pytest.mark.network, pytest.mark.redis]
 
@@ -44,3 +46,15 @@ class TestRedisBreakerStoreThatAlwaysAsks(_OnRedis, BreakerStoreContract):
 
     def make_store(self, policy: BreakerPolicy) -> BreakerStore:
         return RedisBreakerStore(self.fresh(), policy, clock=StoreClock.CALLER, snapshot_seconds=0)
+
+
+class TestRedisReplayStore(_OnRedis, ReplayStoreContract):
+    """The memory of receivers."""
+
+    def make_store(self, *, lease_seconds: float, remember_seconds: float) -> ReplayStore:
+        return RedisReplayStore(
+            self.fresh(),
+            lease_seconds=lease_seconds,
+            remember_seconds=remember_seconds,
+            clock=StoreClock.CALLER,
+        )

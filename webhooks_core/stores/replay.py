@@ -62,12 +62,15 @@ class Claim:
         webhook_id: The id as it was claimed.
         token: Tells this claim from every other one of the same id; 0 where it is not the caller's.
         retry_after_seconds: Whole seconds until a BUSY claim's lease runs out, at least 1; 0 otherwise.
+        not_before: The moment before which the store knows nothing, because it was empty or has lost data:
+            what was signed earlier may have been handled, however new it looks. Epoch seconds.
     """
 
     outcome: ClaimOutcome
     webhook_id: str
     token: int = 0
     retry_after_seconds: int = 0
+    not_before: float = -math.inf
 
     @property
     def is_mine(self) -> bool:
@@ -95,6 +98,21 @@ class ReplayStore(Protocol):
 
     def give_back(self, claim: Claim, *, now: float) -> bool:
         """Forget the claim, so that the sender's next attempt is handled; False when it is another's."""
+
+
+def check_durations(*, lease_seconds: float, remember_seconds: float, signature_seconds: float) -> None:
+    """Refuse durations that no replay store may have.
+
+    Raises:
+        ConfigError: One is out of range.
+    """
+    for name, value, least in (
+        ("lease_seconds", lease_seconds, 1),
+        ("remember_seconds", remember_seconds, LEAST_REMEMBER_SECONDS),
+        ("signature_seconds", signature_seconds, 0),
+    ):
+        if not least <= value < math.inf:
+            raise ConfigError(name, f"{least} or more is wanted")
 
 
 @dataclass(slots=True)
@@ -131,14 +149,13 @@ class MemoryReplayStore:
         signature_seconds: float = SIGNATURE_SECONDS,
         max_ids: int = MAX_IDS,
     ) -> None:
-        for name, value, least in (
-            ("lease_seconds", lease_seconds, 1),
-            ("remember_seconds", remember_seconds, LEAST_REMEMBER_SECONDS),
-            ("signature_seconds", signature_seconds, 0),
-            ("max_ids", max_ids, 1),
-        ):
-            if not least <= value < math.inf:
-                raise ConfigError(name, f"{least} or more is wanted")
+        check_durations(
+            lease_seconds=lease_seconds,
+            remember_seconds=remember_seconds,
+            signature_seconds=signature_seconds,
+        )
+        if not 1 <= max_ids < math.inf:
+            raise ConfigError("max_ids", "1 or more is wanted")
         self._lease_seconds = lease_seconds
         self._remember_seconds = remember_seconds
         self._signature_seconds = signature_seconds

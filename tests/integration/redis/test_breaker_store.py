@@ -94,6 +94,7 @@ def test_a_snapshot_answers_for_a_quarter_of_a_second_without_redis(proxy: Fault
     ticks = Skipping()
     store = store_at(proxy.url, ticks, environment="snapshot")
     ticket = ask(store)
+    assert isinstance(ticket, Ticket)
     proxy.silent = True
 
     begun = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -240,6 +241,27 @@ def test_without_a_store_the_handler_sees_every_copy() -> None:
 
     assert statuses == [200, 200]
     assert len(desk.handled) == 2
+
+
+class ForgetfulStore(MemoryReplayStore):
+    """A store that lost its data one second before NOW."""
+
+    def claim(self, webhook_id: str, signature: str | None, *, now: float) -> Claim:
+        return replace(super().claim(webhook_id, signature, now=now), not_before=NOW - 1)
+
+
+@pytest.mark.parametrize(("signed_at", "status"), [(NOW - 1.001, 503), (NOW - 1, 200), (NOW, 200)])
+def test_what_was_signed_before_the_stores_birth_is_not_handled(signed_at: float, status: int) -> None:
+    """It may have been handled before the store lost its data: 503, and the claim is given back."""
+    store = ForgetfulStore()
+    desk = Desk(store)
+
+    answer = desk.receiver.receive(headers_of(now=signed_at), BODY)
+    retried = desk.receiver.receive(headers_of(now=NOW + 2), BODY)
+
+    assert read(answer)[0] == status
+    assert read(retried)[0] == 200
+    assert len(desk.handled) == 1
 
 
 class BrokenStore:
