@@ -26,6 +26,7 @@ STRICT = [
     re.compile(r"email|username|ip_address"),
 ]
 VALUE = r"[A-Za-z0-9_.:/+%-]{1,140}"
+PATH = r"[A-Za-z0-9_.:/+%*\[\]-]{1,140}"  # `data.players[3].*` is what a path looks like (§8)
 WORDS = r"[A-Za-z0-9_.:/+%-][A-Za-z0-9_.:/+% -]{0,140}"
 
 # The contract's table, one shape a line; what a fact may add stands at the end.
@@ -46,7 +47,7 @@ SHAPES: dict[str, str] = {
     "Skipped": rf"Webhook skipped by rollout: event={VALUE}, reason={WORDS}",
     "Held": rf"Webhook held: .*, reason={WORDS}",
     "Waiting": rf"Webhook waiting: .*, reason={WORDS}",
-    "Blocked": rf"Webhook blocked: .*, kind={VALUE}, path={VALUE}",
+    "Blocked": rf"Webhook blocked: .*, kind={VALUE}, path={PATH}",
     "Received": rf"Received webhook: event={VALUE}, webhook_id={VALUE}",
     "DuplicateSeen": rf"Duplicate webhook: webhook_id={VALUE}",
     "Rejected": rf"Webhook rejected: reason={WORDS}(, left_out=\d+)?",
