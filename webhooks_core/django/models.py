@@ -234,10 +234,11 @@ class SeenWebhook(models.Model):
 
 
 class SeenSignature(models.Model):
-    """A signature that was seen, and under which id."""
+    """A signature that was seen, and in which claim of which id."""
 
     signature = models.CharField(max_length=64, primary_key=True)
     webhook_id = models.CharField("webhook id", max_length=64)
+    token = models.CharField(max_length=32)
     until_at = models.FloatField(db_index=True)
 
     class Meta:

@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("signature", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("webhook_id", models.CharField(max_length=64, verbose_name="webhook id")),
+                ("token", models.CharField(max_length=32)),
                 ("until_at", models.FloatField(db_index=True)),
             ],
             options={

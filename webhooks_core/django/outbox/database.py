@@ -126,24 +126,22 @@ class Database:
 
         The waiting call then raises. A server that went away without a word is the case it is for.
         """
-        raw = self.connection.connection
-        if raw is None:
-            return _nothing
-        if not self.is_postgres:
-            return raw.interrupt  # type: ignore[no-any-return]
-        number: int = raw.pgconn.socket
+        connection, is_postgres = self.connection, self.is_postgres
 
-        def shut() -> None:
-            with socket.socket(fileno=dup(number)) as line:
+        def interrupt() -> None:
+            raw = connection.connection
+            if raw is None:
+                return
+            if not is_postgres:
+                raw.interrupt()
+                return
+            # libpq waits in `poll`, which no other call of its own may disturb: a line that is shut ends it.
+            with socket.socket(fileno=dup(raw.pgconn.socket)) as line:
                 line.shutdown(socket.SHUT_RDWR)
 
-        return shut
+        return interrupt
 
 
 def lock_number(name: Sequence[str]) -> int:
     """Return a signed 64-bit number for *name*, the same in every process."""
     return int.from_bytes(sha256("\0".join(name).encode()).digest()[:8], signed=True)
-
-
-def _nothing() -> None:
-    """Interrupt nothing."""

@@ -1,0 +1,65 @@
+"""Token buckets that workers share through the database: one row for each endpoint.
+
+What is granted is `rate.take`'s business alone. Invariant: each call is one write transaction, so that two
+workers never take the same token. Explained in docs/explanation/outbox.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db.backends.utils import CursorWrapper
+
+from webhooks_core.django.outbox.database import Database
+from webhooks_core.endpoint import EndpointId
+from webhooks_core.rate import Grant, RatePolicy, RateState, give_back, take
+
+_READ = "SELECT tokens, filled_at FROM webhooks_ratebucket WHERE environment = %s AND endpoint_id = %s"
+_WRITE = (
+    "INSERT INTO webhooks_ratebucket (environment, endpoint_id, tokens, filled_at) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (environment, endpoint_id) DO UPDATE SET"
+    " tokens = excluded.tokens, filled_at = excluded.filled_at"
+)
+
+
+class DatabaseRateStore:
+    """Keep buckets in the outbox's database.
+
+    Args:
+        database: Of the outbox: its transactions, its locks.
+        environment: Whose buckets.
+    """
+
+    def __init__(self, database: Database, *, environment: str) -> None:
+        self._database = database
+        self._environment = environment
+
+    def take(self, endpoint_id: EndpointId, wanted: int, *, policy: RatePolicy, now: float) -> Grant:
+        """Take tokens; see `RateStore.take`."""
+        grants: list[Grant] = []
+
+        def taken(state: RateState | None) -> RateState:
+            grants.append(take(policy, state, wanted, now=now))
+            return grants[-1].state
+
+        self._change(endpoint_id, taken)
+        return grants[-1]
+
+    def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:
+        """Put tokens back; see `RateStore.give_back`."""
+        self._change(
+            endpoint_id,
+            lambda state: None if state is None else give_back(policy, state, unused, now=now),
+        )
+
+    def _change(self, endpoint_id: EndpointId, after: Callable[[RateState | None], RateState | None]) -> None:
+        with self._database.transaction() as cursor:
+            self._database.lock(cursor, [(self._environment, endpoint_id, "rate")])
+            state = after(self._read(cursor, endpoint_id))
+            if state is not None:
+                cursor.execute(_WRITE, [self._environment, endpoint_id, state.tokens, state.at])
+
+    def _read(self, cursor: CursorWrapper, endpoint_id: EndpointId) -> RateState | None:
+        cursor.execute(_READ, [self._environment, endpoint_id])
+        row = cursor.fetchone()
+        return None if row is None else RateState(tokens=row[0], at=row[1])
