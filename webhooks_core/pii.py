@@ -17,7 +17,7 @@ from webhooks_core.allowlist import METADATA, EventFields, Field, FieldType
 from webhooks_core.detectors import Kind, detect, is_forbidden_key
 from webhooks_core.envelope import MAX_DEPTH
 
-__all__ = ["EventFields", "FieldType", "Finding", "Kind", "check", "scan"]
+__all__ = ["EventFields", "FieldType", "Finding", "Kind", "check", "scan", "shown_path"]
 
 UNLISTED = "*"
 MAX_FINDINGS = 100
@@ -76,6 +76,31 @@ def scan(value: object, *, path: str = "data") -> tuple[Finding, ...]:
     return tuple(walk.personal)
 
 
+def shown_path(path: str, fields: EventFields | None) -> str:
+    """Return the place that an `EnvelopeError` names as a log may show it: unlisted keys are ``*``.
+
+    Args:
+        path: E.g. ``data.players[3].name``.
+        fields: The event's allow-list; None means that it has none.
+    """
+    root, *steps = path.split(".")
+    data = {} if fields is None else fields.data
+    metadata = METADATA if fields is None else fields.metadata
+    listed: Mapping[str, Field] = {"data": data, "metadata": metadata}.get(root, {})
+    shown = [root]
+    for step in steps:
+        key, bracket, index = step.partition("[")
+        field = listed.get(key)
+        shown.append((UNLISTED if field is None else _key(key)) + bracket + index)
+        listed = {} if field is None or field.inner is None else field.inner
+    return ".".join(shown)
+
+
+def _key(key: str) -> str:
+    """Return a listed key, or ``*`` where the runbook's search would take it for personal data."""
+    return UNLISTED if _UNSHOWN.search(key) else key
+
+
 class _Walk:
     """Look at every text of one event; what is listed is checked by its type, what is not is searched."""
 
@@ -91,7 +116,7 @@ class _Walk:
         for key, item in value.items():
             field = fields.get(key)
             if field is not None:
-                self._field(item, field, f"{path}.{UNLISTED if _UNSHOWN.search(key) else key}")
+                self._field(item, field, f"{path}.{_key(key)}")
             else:
                 self._add(Kind.UNKNOWN_FIELD, f"{path}.{UNLISTED}")
                 self._pair(key, item, path)

@@ -21,6 +21,7 @@ from rollout.django import wiring
 from rollout.django.permit import GatedDelivery, reason_of
 from rollout.errors import RolloutError
 from webhooks_core import pii
+from webhooks_core.allowlist import EventFields
 from webhooks_core.django import wiring as webhooks
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import parse_strict, seal
@@ -116,7 +117,8 @@ def _record(happened: _Happened, *, endpoint: str | None, using: str) -> Dispatc
     try:
         deliveries = [happened.sealed_for(target, now=now) for target in targets]
     except EnvelopeError as error:
-        emit(sending.observer, Blocked(event=happened.event, kind="envelope", path=error.path))
+        path = pii.shown_path(error.path, _fields(sending, happened.event))
+        emit(sending.observer, Blocked(event=happened.event, kind="envelope", path=path))
         return Dispatched(decision=happened.decision)
     if not deliveries or _is_blocked(sending, deliveries[0]):
         return Dispatched(decision=happened.decision)
@@ -146,12 +148,17 @@ def _targets(sending: webhooks.Sending, event: str, endpoint: str | None) -> lis
 
 def _is_blocked(sending: webhooks.Sending, delivery: GatedDelivery) -> bool:
     """Look for personal data in the very bytes that would be sent, and tell where it was found."""
-    fields = sending.settings.events.get(delivery.event)
     payload = parse_strict(delivery.body)
-    findings = pii.check(_table(payload["data"]), _table(payload["metadata"]), fields)
+    findings = pii.check(
+        _table(payload["data"]), _table(payload["metadata"]), _fields(sending, delivery.event)
+    )
     for finding in findings[:MAX_FINDINGS]:
         emit(sending.observer, Blocked(event=delivery.event, kind=finding.kind, path=finding.path))
     return bool(findings)
+
+
+def _fields(sending: webhooks.Sending, event: object) -> EventFields | None:
+    return sending.settings.events.get(event) if isinstance(event, str) else None
 
 
 def _table(part: object) -> Mapping[str, object]:

@@ -324,6 +324,15 @@ def test_what_cannot_be_an_envelope_is_logged_and_not_raised(
     assert lines(caplog)[0].startswith("Webhook blocked: event=payment_verified, kind=envelope, path=data")
 
 
+def test_the_place_of_what_cannot_be_an_envelope_shows_no_unlisted_key(
+    sends: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key may be a person's name, and a log line never holds one."""
+    verified(data={"tournament_id": 1, "scores": {"zoe_almeida": float("nan")}})
+
+    assert lines(caplog) == ["Webhook blocked: event=payment_verified, kind=envelope, path=data.*.*"]
+
+
 @pytest.mark.parametrize(
     "event", ["", "Payment Verified", "x" * 65, "a\nb", 7, None, b"x", "somebody@example.org"]
 )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from webhooks_core.pii import MAX_FINDINGS, EventFields, Finding, Kind, check, scan
+from webhooks_core.pii import MAX_FINDINGS, EventFields, Finding, Kind, check, scan, shown_path
 
 FIELDS = EventFields.parse(
     {
@@ -180,3 +180,29 @@ def test_scanning_any_value_tells_personal_data_only() -> None:
     )
     assert scan("@bob") == (Finding(kind=Kind.HANDLE, path="data"),)
     assert scan([1, 2.5, None, True, b"@bob"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("data.tournament_id", "data.tournament_id"),
+        ("data.players[3].id", "data.players[3].id"),
+        ("data.players[3].zoe_almeida", "data.players[3].*"),
+        ("data.zoe_almeida[0][1].x", "data.*[0][1].*"),
+        ("data.state.open", "data.state.*"),
+        ("metadata.email_total", "metadata.*"),
+        ("metadata.created", "metadata.created"),
+        ("data", "data"),
+        ("event", "event"),
+        ("body", "body"),
+    ],
+)
+def test_a_path_shows_the_keys_that_the_allow_list_has(path: str, shown: str) -> None:
+    """An unlisted key may be somebody's name: `*`; and so is one that the runbook's search would find."""
+    assert shown_path(path, FIELDS) == shown
+
+
+def test_without_an_allow_list_a_path_shows_no_key_of_data() -> None:
+    """Only what every event's metadata may hold."""
+    assert shown_path("data.a[1].b", None) == "data.*[1].*"
+    assert shown_path("metadata.webhook_id", None) == "metadata.webhook_id"
