@@ -8,6 +8,7 @@ docs/reference/commands.md.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -130,7 +131,7 @@ def write_change(change: Change) -> None:
         ConfigError: It was changed since it was read, or cannot be written. The old file is as it was.
     """
     real = Path(os.path.realpath(change.path))
-    sealed = b'"checksum"' in change.text
+    sealed = "checksum" in json.loads(change.text)
     try:
         with _alone(real.parent):
             if real.read_bytes() != change.text:

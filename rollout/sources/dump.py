@@ -1,8 +1,9 @@
 """From flags to the text of a configuration, and the checksum that seals it.
 
 Defaults are left out and everything is sorted, so that equal flags give equal text: the checksum is over the
-meaning, not over spaces. The invariant: what is written here, `schema` reads back as the same flags.
-Explained in docs/reference/flag-file.md.
+meaning, not over spaces. Only a text for people always names the unit: what a percentage is of. The
+invariant: what is written here, `schema` reads back as the same flags. Explained in
+docs/reference/flag-file.md.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def dumps(flag_set: FlagSet, *, sealed: bool = False) -> str:
         sealed: Add the checksum: whoever edits the text by hand then seals it again, or it is refused.
     """
     data = _data(flag_set)
+    data["flags"] = {key: {**_flag(flag), "unit": flag.unit} for key, flag in flag_set.flags.items()}
     if sealed:
         data["checksum"] = checksum(flag_set)
     return _written(data, indent=_INDENT) + "\n"

@@ -64,7 +64,7 @@ def set_flag(order: Order) -> Answer:
         return Answer(
             code=Exit.UNREADABLE, lines=[str(error)], data={**data, "changed": False, "error": str(error)}
         )
-    _emit(change, reason=order.reason or "flag set")
+    _emit(change, reason=order.reason or "flag-set")
     return Answer(lines=[*lines, "Done."], data={**data, "changed": True})
 
 

@@ -25,12 +25,13 @@ FULL = {
     "flags": {
         KEY: {
             "percentage": "5",
+            "unit": "tournament_id",
             "salt": "old-salt",
             "forced_on": ["7"],
             "forced_off": ["8"],
             "rules": [{"if": [{"attribute": "region", "op": "in", "value": ["eu"]}], "serve": "on"}],
         },
-        "other": {"percentage": "50", "enabled": False},
+        "other": {"percentage": "50", "unit": "match_id", "enabled": False},
     },
 }
 
@@ -138,6 +139,15 @@ def test_mode_and_link_are_kept(file: Path, tmp_path: Path) -> None:
     assert link.is_symlink()
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert '"25"' in file.read_text()
+
+
+def test_the_word_checksum_inside_a_flag_seals_nothing(file: Path) -> None:
+    """Or a person's next edit would be refused for a checksum that nobody asked for."""
+    file.write_text(json.dumps(FULL).replace('"region"', '"checksum"'))
+
+    write_change(plan_change(file, KEY, "25"))
+
+    assert "checksum" not in json.loads(file.read_text())
 
 
 def test_a_sealed_file_is_sealed_again(file: Path) -> None:

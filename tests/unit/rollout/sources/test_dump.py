@@ -11,14 +11,15 @@ from rollout.sources.dump import FlagSet, dumps
 
 
 def test_the_text_is_what_a_person_would_write() -> None:
-    """Two spaces, sorted, defaults left out, the percentage as text."""
+    """Two spaces, sorted, defaults left out but for the unit, the percentage as text."""
     flag = Flag(key=FlagKey("tournament-webhooks"), percentage=Percentage.parse("5"))
 
     assert dumps(FlagSet(flags={flag.key: flag}, version=7)) == (
         "{\n"
         '  "flags": {\n'
         '    "tournament-webhooks": {\n'
-        '      "percentage": "5"\n'
+        '      "percentage": "5",\n'
+        '      "unit": "tournament_id"\n'
         "    }\n"
         "  },\n"
         '  "schema": 1,\n'
