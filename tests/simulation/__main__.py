@@ -10,8 +10,11 @@ import hashlib
 import multiprocessing
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import nullcontext
 
-from tests.simulation.world import Outcome, simulate
+from tests.simulation.teeth import BUGS
+from tests.simulation.world import simulate
 
 CHUNK = 50
 
@@ -24,10 +27,19 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happened")
+    parser.add_argument(
+        "--digest", action="store_true", help="print the digest of all traces and nothing else"
+    )
+    parser.add_argument("--bug", choices=sorted(BUGS), help="run with a bug put in, see teeth.py")
     arguments = parser.parse_args()
-    if arguments.seed is not None:
-        return one(arguments.seed, trace=arguments.trace)
-    return many(range(arguments.first, arguments.first + arguments.seeds), jobs=arguments.jobs)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    if arguments.digest:
+        print(digest(line for seed in seeds for line in simulate(seed, trace=True).trace))
+        return 0
+    with BUGS[arguments.bug]() if arguments.bug else nullcontext():
+        if arguments.seed is not None:
+            return one(arguments.seed, trace=arguments.trace)
+        return many(seeds, jobs=arguments.jobs)
 
 
 def one(seed: int, *, trace: bool) -> int:
@@ -36,13 +48,13 @@ def one(seed: int, *, trace: bool) -> int:
     if trace:
         print("\n".join(outcome.trace))
     print(f"seed {seed}: {outcome.violation or 'all held'}; {outcome.events} events, {outcome.steps} steps, "
-          f"trace {digest(outcome)}")  # fmt: skip
+          f"trace {digest(outcome.trace)}")  # fmt: skip
     return 1 if outcome.violation else 0
 
 
-def digest(outcome: Outcome) -> str:
+def digest(trace: Iterable[str]) -> str:
     """Return the digest of a trace: the same for the same seed, everywhere."""
-    return hashlib.sha256("\n".join(outcome.trace).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(trace).encode()).hexdigest()[:16]
 
 
 def many(seeds: range, *, jobs: int) -> int:
@@ -53,9 +65,8 @@ def many(seeds: range, *, jobs: int) -> int:
     seconds = time.perf_counter() - begun
     failed = sorted((outcome for outcome in outcomes if outcome.violation), key=lambda outcome: outcome.seed)
     for outcome in failed[:20]:
-        print(
-            f"seed {outcome.seed}: {outcome.violation} (python -m tests.simulation --seed {outcome.seed} --trace)"
-        )
+        replay = f"python -m tests.simulation --seed {outcome.seed} --trace"
+        print(f"seed {outcome.seed}: {outcome.violation} ({replay})")
     events = sum(outcome.events for outcome in outcomes)
     print(f"{len(outcomes)} seeds, {events} events, {len(failed)} failed; {seconds:.1f} s, "
           f"{len(outcomes) / seconds:.0f} seeds/s with {jobs} process(es)")  # fmt: skip

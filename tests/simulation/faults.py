@@ -6,52 +6,54 @@ everything fails at once. Invariant: all of a run's chance comes from its one `R
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from random import Random
 
-# Field -> the highest rate that a run may draw. Wire fates are chances per request, the others per call or event.
-MOST = {
-    "drop_before": 0.3, "drop_after": 0.3, "duplicate": 0.3, "delay": 0.3, "server_error": 0.4, "error_after": 0.2,
-    "throttle": 0.3, "gone": 0.04, "redirect": 0.05, "client_error": 0.05, "hang": 0.2, "reset": 0.2, "dns": 0.2,
-    "tls": 0.1, "blocked": 0.03,
-    "outbox_before": 0.1, "outbox_after": 0.1, "outage": 0.3, "crash": 0.02, "pause": 0.3, "clock_jump": 0.3,
-    "store_jump": 0.1, "kill": 0.4, "permit_fails": 0.1, "provider_fails": 0.05, "sigterm": 0.3, "operator": 0.3,
-}  # fmt: skip
-WIRE = ("drop_before", "drop_after", "duplicate", "delay", "server_error", "error_after", "throttle", "gone",
-        "redirect", "client_error", "hang", "reset", "dns", "tls", "blocked")  # fmt: skip
+
+def on_wire(most: float) -> float:
+    """Declare what may become of a request: a chance per request, drawn up to *most*."""
+    rate: float = field(default=0.0, metadata={"most": most, "wire": True})
+    return rate
+
+
+def elsewhere(most: float) -> float:
+    """Declare what may happen to a process, a store or the world: a chance per call, or per run."""
+    rate: float = field(default=0.0, metadata={"most": most, "wire": False})
+    return rate
 
 
 @dataclass(slots=True)
 class Faults:
     """The rates of one run; all 0 means that nothing goes wrong."""
 
-    drop_before: float = 0.0
-    drop_after: float = 0.0
-    duplicate: float = 0.0
-    delay: float = 0.0
-    server_error: float = 0.0
-    error_after: float = 0.0
-    throttle: float = 0.0
-    gone: float = 0.0
-    redirect: float = 0.0
-    client_error: float = 0.0
-    hang: float = 0.0
-    reset: float = 0.0
-    dns: float = 0.0
-    tls: float = 0.0
-    blocked: float = 0.0
-    outbox_before: float = 0.0
-    outbox_after: float = 0.0
-    outage: float = 0.0
-    crash: float = 0.0
-    pause: float = 0.0
-    clock_jump: float = 0.0
-    store_jump: float = 0.0
-    kill: float = 0.0
-    permit_fails: float = 0.0
-    provider_fails: float = 0.0
-    sigterm: float = 0.0
-    operator: float = 0.0
+    drop_before: float = on_wire(0.3)
+    drop_after: float = on_wire(0.3)
+    duplicate: float = on_wire(0.3)
+    delay: float = on_wire(0.3)
+    server_error: float = on_wire(0.4)
+    error_after: float = on_wire(0.2)
+    throttle: float = on_wire(0.3)
+    gone: float = on_wire(0.04)
+    redirect: float = on_wire(0.05)
+    client_error: float = on_wire(0.05)
+    hang: float = on_wire(0.2)
+    reset: float = on_wire(0.2)
+    dns: float = on_wire(0.2)
+    tls: float = on_wire(0.1)
+    blocked: float = on_wire(0.1)
+    endpoint_down: float = elsewhere(0.8)
+    outbox_before: float = elsewhere(0.2)
+    outbox_after: float = elsewhere(0.2)
+    outage: float = elsewhere(0.5)
+    crash: float = elsewhere(0.02)
+    pause: float = elsewhere(0.5)
+    clock_jump: float = elsewhere(0.3)
+    store_jump: float = elsewhere(0.1)
+    kill: float = elsewhere(0.4)
+    permit_fails: float = elsewhere(0.1)
+    provider_fails: float = elsewhere(0.05)
+    sigterm: float = elsewhere(0.3)
+    operator: float = elsewhere(0.3)
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:
@@ -60,6 +62,11 @@ class Faults:
             return cls()
         share = rng.choice((0.15, 0.35, 0.6))
         return cls(**{name: rng.random() * most for name, most in MOST.items() if rng.random() < share})
+
+    def end(self) -> None:
+        """Let nothing go wrong any more."""
+        for name in MOST:
+            setattr(self, name, 0.0)
 
     def fate(self, rng: Random) -> str:
         """Draw what becomes of one request; the empty text: nothing goes wrong."""
@@ -71,5 +78,9 @@ class Faults:
 
     def shown(self) -> str:
         """Return the rates that are not 0."""
-        rates = {field.name: getattr(self, field.name) for field in fields(self)}
+        rates = {name: getattr(self, name) for name in MOST}
         return " ".join(f"{name}={rate:.3f}" for name, rate in rates.items() if rate)
+
+
+MOST = {each.name: each.metadata["most"] for each in fields(Faults)}
+WIRE = tuple(each.name for each in fields(Faults) if each.metadata["wire"])

@@ -1,10 +1,10 @@
 """Suspend real, synchronous code without a thread: run it to the wire, throw it away, run it again later.
 
-`Sender.attempt` asks its ports (clock, permit, breaker, transport) and returns. In the simulation a request takes
-virtual time, in which other workers must go on. So the first run ends with `Suspended` where the transport is
-asked to send, and all answers of the ports until there are kept; when the response is there, the attempt runs
-again from its beginning, is given the same answers, gets the response from the transport, and goes on for real.
-Invariant: what a port does, it does once; the code under test is not changed in any way.
+`Sender.attempt` asks its ports (clock, permit, breaker, transport) and returns. In the simulation a request
+takes virtual time, in which other workers must go on. So the first run ends with `Suspended` where the
+transport is asked to send, and all answers of the ports until there are kept; when the response is there, the
+attempt runs again from its beginning, is given the same answers, gets the response from the transport, and
+goes on for real. Invariant: what a port does, it does once; the code under test is not changed in any way.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from webhooks_core.breaker import Ticket
 from webhooks_core.transport.base import Request, Response
 
 T = TypeVar("T")
@@ -30,9 +31,12 @@ class Diverged(AssertionError):
 
 
 class Journal:
-    """The answers that one attempt got, in order; `request` is what it sent, `result` what came back."""
+    """The answers that one attempt got, in order.
 
-    __slots__ = ("_answers", "_place", "is_void", "request", "result")
+    `request` is what it sent, `result` what came back, `ticket` what its breaker gave and did not get back.
+    """
+
+    __slots__ = ("_answers", "_place", "is_void", "request", "result", "ticket")
 
     def __init__(self) -> None:
         self._answers: list[tuple[str, object]] = []
@@ -40,6 +44,7 @@ class Journal:
         self.is_void = False
         self.request: Request | None = None
         self.result: Response | Exception | None = None
+        self.ticket: Ticket | None = None
 
     @property
     def is_replaying(self) -> bool:

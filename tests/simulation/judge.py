@@ -1,7 +1,7 @@
 """What must hold in every run, whatever goes wrong; a `Violation` ends the run.
 
-It looks from outside: at claims and settlements as the store sees them, at requests on the wire, at effects in
-the receiver. It uses no code of the product to decide. Invariant: nothing in here changes the world.
+It looks from outside: at claims and settlements as the store sees them, at requests on the wire, at effects
+in the receiver. It uses no code of the product to decide. Invariant: nothing in here changes the world.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from webhooks_core.breaker import (
     Ticket,
 )
 from webhooks_core.outbox.base import Claimed, Row, Settled, State
-from webhooks_core.settlement import Delivery
+from webhooks_core.settlement import Delivery, Retrying
+from webhooks_core.transport.base import Request
 
 LEASE = 15.0
 ENDED = {State.DELIVERED, State.DEAD, State.DROPPED}
 
 
-class Violation(AssertionError):
-    """Something happened that never may."""
+class Violation(BaseException):
+    """Something happened that never may. No `except Exception` of the product may swallow it."""
 
 
 @dataclass(slots=True)
@@ -51,19 +52,27 @@ class Event:
     leased_at: float = 0.0  # true time of the last claim or renewal
     lease_until: float = 0.0  # by the store's clock
     due_at: float = 0.0
-    was_dead: bool = False
+    not_before: float = 0.0  # true time of the next planned attempt
+    is_out_of_order: bool = False  # given up or dropped at least once: later ones need not wait
     attempts_this_round: int = 0
     tokens: set[str] = field(default_factory=set)
 
 
 class Judge:
-    """Watch a run. *max_attempts* is that of the retry policy."""
+    """Watch a run.
 
-    def __init__(self, *, max_attempts: int) -> None:
+    Args:
+        max_attempts: That of the retry policy.
+        store_clock_is_right: Nobody sets the store's clock, so that planned moments can be checked.
+    """
+
+    def __init__(self, *, max_attempts: int, store_clock_is_right: bool) -> None:
         self.events: dict[str, Event] = {}
         self.probes: dict[str, Probe] = {}
         self.changes = 0  # grows with every row that moved
         self._max_attempts = max_attempts
+        self.store_clock_is_right = store_clock_is_right
+        self._planned: dict[str, float] = {}
 
     def added(self, delivery: Delivery, key: str | None) -> None:
         """An event was committed."""
@@ -81,10 +90,9 @@ class Judge:
             event = self.events.get(claimed.delivery.webhook_id)
             require(event is not None, "claimed an event that nobody committed")
             assert event is not None
-            require(
-                not event.token or store_now >= event.lease_until, "claimed a row whose lease was still good"
-            )
-            require(store_now >= event.due_at, "claimed a row before it was due")
+            if self.store_clock_is_right:
+                require(not event.token or store_now >= event.lease_until, "claimed under another's lease")
+                require(store_now >= event.due_at, "claimed a row before it was due")
             require(claimed.token not in event.tokens, "a token came again")
             require(claimed.delivery.body == event.delivery.body, "the bytes of a row changed")
             event.owner, event.token = owner, claimed.token
@@ -105,7 +113,7 @@ class Judge:
             state = rows[other.delivery.webhook_id].state
             require(state is not State.CLAIMED, "two rows of one ordering key are out")
             require(
-                other.number > event.number or state in ENDED,
+                other.number > event.number or state in ENDED or other.is_out_of_order,
                 "a later row of a key went before an earlier one",
             )
 
@@ -127,20 +135,23 @@ class Judge:
         )
         event.owner, event.token = None, ""
         event.due_at = store_now if row.due_at is None else row.due_at
-        record = settled.settlement.record
+        settlement = settled.settlement
+        retries = isinstance(settlement, Retrying) and self.store_clock_is_right
+        event.not_before = self._planned.get(settled.claimed.token, 0.0) if retries else 0.0
+        record = settlement.record
         if record is not None and not record.is_probe:
             event.attempts_this_round += 1
             require(event.attempts_this_round <= self._max_attempts, "more attempts than the policy has")
         if row.state is State.DELIVERED:
             require(event.effects > 0, "settled as delivered without an effect")
-        event.was_dead |= row.state is State.DEAD
-        if row.state is State.PENDING and record is not None and not record.is_probe:
-            require(row.due_at is not None and row.due_at >= store_now - LEASE, "a retry without a moment")
+        event.is_out_of_order |= row.state is State.DEAD
 
-    def resent(self, webhook_id: str, verb: str, *, store_now: float) -> None:
-        """A person let a row go (*verb* is release) or sends it again (resend)."""
+    def moved(self, webhook_id: str, verb: str, *, store_now: float) -> None:
+        """A person moved a row: *verb* is release, resend, hold or drop."""
+        self.changes += 1
         event = self.events[webhook_id]
-        event.due_at = store_now
+        event.is_out_of_order |= verb == "drop"
+        event.due_at, event.not_before = store_now, 0.0
         if verb == "resend":
             event.attempts_this_round = 0
 
@@ -149,21 +160,30 @@ class Judge:
     def begun(self, webhook_id: str, owner: object, *, now: float) -> None:
         """*owner* begins an attempt."""
         event = self.events[webhook_id]
+        require(now >= event.not_before - 0.01, "an attempt began before its planned moment")
         if event.owner is owner:
             require(
                 now - event.leased_at <= LEASE / 2 + 0.01, "an attempt began with less than half of its lease"
             )
 
     def sent(
-        self, delivery: Delivery, headers: dict[str, str], body: bytes, *, wall: float, is_killed: bool
+        self, delivery: Delivery, request: Request, *, wall: float, is_killed: bool, ticket: Ticket | None
     ) -> None:
-        """A request leaves; *wall* is its sender's clock."""
+        """A request leaves; *wall* is its sender's clock, *ticket* what its breaker gave."""
+        headers, body = request.headers, request.body
         require(not is_killed, "sent while the kill switch was on")
+        require(ticket is not None, "sent although the breaker gave no ticket")
         require(headers["X-Webhook-Id"] == delivery.webhook_id, "sent under another id")
         event = self.events.get(headers["X-Webhook-Id"])
         require(event is not None and event.delivery.body == body, "sent bytes that nobody committed")
         signed = int(headers["X-Webhook-Timestamp"]) / 1000
         require(abs(signed - wall) < 0.01, "a timestamp that is not this attempt's")
+
+    def attempted(self, settled: Settled, *, now: float, ticket: Ticket | None) -> None:
+        """An attempt ended at *now*; *ticket* is one that its breaker gave and that did not come back."""
+        require(ticket is None, "a breaker's ticket was not handed back")
+        if isinstance(settled.settlement, Retrying):
+            self._planned[settled.claimed.token] = now + settled.settlement.decision.wait_seconds
 
     def effect(self, webhook_id: str) -> None:
         """The receiver's handler acted."""
@@ -175,7 +195,7 @@ class Judge:
         if event.key is None:
             return
         for other in self.events.values():
-            if other.key == event.key and other.number < event.number and not other.was_dead:
+            if other.key == event.key and other.number < event.number and not other.is_out_of_order:
                 same = other.delivery.endpoint_id == event.delivery.endpoint_id
                 require(not same or other.effects > 0, "the effect of a later row of a key came first")
 

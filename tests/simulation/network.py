@@ -1,7 +1,7 @@
 """The wire and the receivers: what becomes of a request, and a real guarded receiver at its end.
 
-The receiver is the product's own: `Receiver` over `Verifier` and `MemoryReplayStore`. Invariant: a response of
-200 comes from it alone; every other answer is made here, before or after it was asked.
+The receiver is the product's own: `Receiver` over `Verifier` and `MemoryReplayStore`. Invariant: a response
+of 200 comes from it alone; every other answer is made here, before or after it was asked.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from webhooks_core.stores.replay import MemoryReplayStore
 from webhooks_core.transport.base import Request, Response
 from webhooks_core.verifier import Verified, Verifier
 
-RETRY_AFTERS = ("0", "1", "3", "30", "3600", "-5", "1e9", "soon", "", " 7 ", "Wed, 21 Oct 2015 07:28:00 GMT",
-                "Sun, 06 Nov 2094 08:49:37 GMT", "Thu, 32 Foo 2026 25:61:00 GMT", "99999999999999999999")  # fmt: skip
+RETRY_AFTERS = (
+    "0", "1", "3", "30", "3600", "-5", "1e9", "soon", "", " 7 ", "99999999999999999999",
+    "Wed, 21 Oct 2015 07:28:00 GMT", "Sun, 06 Nov 2094 08:49:37 GMT", "Thu, 32 Foo 2026 25:61:00 GMT",
+)  # fmt: skip
 
 Reply = Callable[[Response | Exception], None]
 
@@ -45,6 +47,7 @@ class Network:
         self._loop = loop
         self._rng = rng
         self._effect = effect
+        self.down_until: dict[str, float] = {}
         self._receivers = {
             endpoint.id: Receiver(
                 Verifier(endpoint.keys), MemoryReplayStore(), self._handle, clock=lambda: loop.now
@@ -53,10 +56,10 @@ class Network:
         }
 
     def send(self, journal: Journal, reply: Reply) -> str:
-        """Carry the request of *journal*; *reply* is called once, later. Returns what was decided about it."""
+        """Carry the request of *journal*; *reply* is called once, later. Returns its fate."""
         request = journal.request
         assert request is not None
-        fate = self.faults.fate(self._rng)
+        fate = self._fate(request.endpoint)
         there, back = 0.002 + 0.05 * self._rng.random(), 0.002 + 0.05 * self._rng.random()
         error = _ERRORS.get(fate)
         if error is not None:
@@ -67,6 +70,11 @@ class Network:
         else:
             self._carry(request, fate, there, back, reply)
         return fate
+
+    def _fate(self, endpoint: Endpoint) -> str:
+        if self._loop.now < self.down_until.get(endpoint.id, 0.0):
+            return self._rng.choice(("hang", "dns", "dns", "server_error", "server_error", "blocked"))
+        return self.faults.fate(self._rng)
 
     def _carry(self, request: Request, fate: str, there: float, back: float, reply: Reply) -> None:
         """Bring the request to its receiver, and what it says back, unless its fate is another one."""

@@ -1,8 +1,8 @@
 """A worker process: the real `Worker` with the real `Sender`, its threads as callbacks on the loop.
 
 What `engines/worker.py` does with threads and queues, this does with events: step, hand out, begin, attempt,
-came back. It can die, be paused, be told to drain, and have its wall clock set. Invariants: after its death it
-does nothing, to no store; a paused process does everything later, and nothing meanwhile.
+came back. It can die, be paused, be told to drain, and have its wall clock set. Invariants: after its death
+it does nothing, to no store; a paused process does everything later, and nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Process:
         self.is_dead = False
         self.is_paused_until = 0.0
         self.clock_ahead = 0.0
-        self._journal: Journal | None = None
+        self.journal: Journal | None = None
         self._todo: deque[Job] = deque()
         self._busy = 0
         self._turn_at = float("inf")
@@ -87,7 +87,7 @@ class Process:
 
     def ask(self, name: str, live: Callable[[], T], void: T) -> T:
         """Ask a port that changes the world: once, and not at all by a process that is dead or suspended."""
-        journal = self._journal
+        journal = self.journal
         if self.is_dead or (journal is not None and journal.is_void):
             return void
         if journal is not None and journal.is_replaying:
@@ -105,7 +105,7 @@ class Process:
             raise Crashed
 
     def _journaled(self, name: str, live: Callable[[], float]) -> float:
-        journal = self._journal
+        journal = self.journal
         if journal is None or journal.is_void:
             return live()
         return journal.ask(name, live)
@@ -146,12 +146,12 @@ class Process:
         self.wake()
 
     def drain(self) -> None:
-        """SIGTERM."""
+        """Be asked to stop, as by SIGTERM."""
         self.worker.drain()
         self.wake()
 
     def die(self) -> None:
-        """kill -9."""
+        """Die at once, as by `kill -9`."""
         self.is_dead = True
         self.world.note(f"{self.label} dies")
 
@@ -164,9 +164,13 @@ class Process:
             return
         wake_at = self.worker.step()
         self._todo.extend(self.worker.hand_out())
+        self._begin_what_can()
+        self.wake(wake_at - self.monotonic())
+
+    def _begin_what_can(self) -> None:
+        """Give jobs to idle threads: they wait for none but each other."""
         while self._todo and self._busy < self.worker.policy.threads:
             self._begin(self._todo.popleft())
-        self.wake(wake_at - self.monotonic())
 
     def _begin(self, job: Job) -> None:
         if not self.worker.begin(job):
@@ -177,23 +181,25 @@ class Process:
         self._attempt(job, Journal())
 
     def _attempt(self, job: Job, journal: Journal) -> None:
-        self._journal = journal
+        self.journal = journal
         try:
             settled = self.worker.attempt(job)
         except Suspended:
             self._send(job, journal)
             return
         finally:
-            self._journal = None
+            self.journal = None
         self._busy -= 1
+        self.world.judge.attempted(settled, now=self.world.loop.now, ticket=journal.ticket)
         self._came_back(job, settled)
+        self._begin_what_can()
 
     def _send(self, job: Job, journal: Journal) -> None:
         request, delivery = journal.request, job.claimed.delivery
         assert request is not None
         world = self.world
         world.judge.sent(
-            delivery, dict(request.headers), request.body, wall=self.wall(), is_killed=world.is_killed
+            delivery, request, wall=self.wall(), is_killed=world.is_killed, ticket=journal.ticket
         )
 
         def resume(result: Response | Exception) -> None:
@@ -217,7 +223,7 @@ class _Wire:
         self._process = process
 
     def send(self, request: Request) -> Response:
-        journal = self._process._journal
+        journal = self._process.journal
         assert journal is not None
         return journal.send(request)
 

@@ -1,8 +1,8 @@
 """The shared stores as one process sees them: real ones, behind calls that fail, and watched by the judge.
 
 `SimOutbox` may raise before a call is carried out, or after (commit unknown), or be down for a while; the
-process may die at either moment. Invariant: what the judge is told is what the store did, whatever the process
-was told.
+process may die at either moment. Invariant: what the judge is told is what the store did, whatever the
+process was told.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Step
+from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Force, Release, Step, Ticket
 from webhooks_core.endpoint import EndpointId
 from webhooks_core.outbox.base import Claimed, Outbox, Settled
 from webhooks_core.rate import Grant, RatePolicy
@@ -107,7 +107,7 @@ class SimOutbox:
         return self._call("foreign", self._real.foreign)
 
     def _call(self, name: str, real: Callable[[], T]) -> T:
-        """Carry a call out, unless the process dies or the store fails first; either may happen after it too."""
+        """Carry a call out, unless the process dies or the store fails, before it or after."""
         process, faults, rng = self._process, self._world.faults, self._world.rng
         process.maybe_crash()
         if self._world.loop.now < self._world.outage_until or _hits(faults.outbox_before, rng.random):
@@ -149,6 +149,9 @@ class SimBreakers:
         before = breakers.state(endpoint_id, now=store_now)
         step = breakers.apply(endpoint_id, command, now=store_now, jitter_value=jitter_value)
         self._world.judge.breaker(endpoint_id, command, before, step, store_now=store_now)
+        journal = self._process.journal
+        if journal is not None and not isinstance(command, (Force, Release)):
+            journal.ticket = step.answer if isinstance(step.answer, Ticket) else None
         if step.changes:
             self._world.note(f"breaker {endpoint_id} {' '.join(change.cause for change in step.changes)}")
         return step
