@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rollout.django.dispatcher import Dispatched as Dispatched
+    from rollout.django.dispatcher import Event as Event
+    from rollout.django.dispatcher import adispatch as adispatch
+    from rollout.django.dispatcher import adispatch_many as adispatch_many
     from rollout.django.dispatcher import dispatch as dispatch
+    from rollout.django.dispatcher import dispatch_many as dispatch_many
     from rollout.django.wiring import gate as gate
 
-__all__ = ["Dispatched", "dispatch", "gate"]
+__all__ = ["Dispatched", "Event", "adispatch", "adispatch_many", "dispatch", "dispatch_many", "gate"]
 
 # The modules are not called like what is in them: a submodule of the same name would hide the function.
-_HOMES = {"Dispatched": "dispatcher", "dispatch": "dispatcher", "gate": "wiring"}
+_HOMES = dict.fromkeys(__all__, "dispatcher") | {"gate": "wiring"}
 
 
 def __getattr__(name: str) -> object:

@@ -8,20 +8,22 @@ docs/explanation/architecture.md, "The way of an event".
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from contextvars import copy_context
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS
 
 from rollout.context import unit_text
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.django import wiring
-from rollout.django.permit import GatedDelivery, reason_of
+from rollout.django.handing import after_commit, keep
+from rollout.django.permit import reason_of
 from rollout.errors import RolloutError
 from webhooks_core import pii
 from webhooks_core.allowlist import EventFields
+from webhooks_core.delivery import Delivery
 from webhooks_core.django import wiring as webhooks
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import parse_strict, seal
@@ -48,6 +50,18 @@ class Dispatched:
         return bool(self.webhook_ids)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event for `dispatch_many`; the words are those of `dispatch`."""
+
+    event: str
+    data: Mapping[str, object]
+    metadata: Mapping[str, object] | None = None
+    endpoint: str | None = None
+    ordering_key: str | None = None
+    context: Mapping[str, object] = field(default_factory=dict)
+
+
 def dispatch(
     event: str,
     data: Mapping[str, object],
@@ -55,6 +69,7 @@ def dispatch(
     metadata: Mapping[str, object] | None = None,
     endpoint: str | None = None,
     using: str | None = None,
+    ordering_key: str | None = None,
     **context: object,
 ) -> Dispatched:
     """Send *event* to the endpoints that want it, if the gate is open for its unit. Never raises.
@@ -67,22 +82,88 @@ def dispatch(
         metadata: Facts about the event, such as counts of notifications.
         endpoint: Id of the one endpoint to send to; all that want the event when left out.
         using: Alias of the database whose commit is waited for; the default database when left out.
+        ordering_key: Such as `match:42`: of the events with this key one is sent at a time, in their order.
+            The engine `worker` keeps it; `inline` sends in the order of the calls anyway.
         context: The unit (such as `tournament_id=101`) and whatever the flag's rules ask about.
 
     Returns:
         The gate's decision and the ids of what is on its way.
     """
-    try:
-        unit = context.get(wiring.gate.unit_name())
-        decision = wiring.gate(unit, attributes=context)
-        if not decision:
-            emit(webhooks.observer(), Skipped(event=event, reason=reason_of(decision)))
-            return Dispatched(decision=decision)
-        happened = _Happened(event=event, data=data, metadata=metadata, decision=decision, unit=unit)
-        return _record(happened, endpoint=endpoint, using=using or DEFAULT_DB_ALIAS)
-    except Exception as error:  # noqa: BLE001 - the edge: what fails on our side is logged and stays here
-        _log(event, error)
-        return Dispatched(decision=_failed(error))
+    happened = Event(
+        event=event,
+        data=data,
+        metadata=metadata,
+        endpoint=endpoint,
+        ordering_key=ordering_key,
+        context=context,
+    )
+    return dispatch_many([happened], using=using)[0]
+
+
+def dispatch_many(events: Iterable[Event], *, using: str | None = None) -> list[Dispatched]:
+    """Send several events, each as `dispatch` would; with an outbox they are one INSERT. Never raises.
+
+    Where that INSERT fails none of them is on its way.
+
+    Args:
+        events: What happened.
+        using: See `dispatch`.
+
+    Returns:
+        What became of each, in order.
+    """
+    answers: list[Dispatched] = []
+    leaving: list[_Leaving] = []
+    places: list[int] = []
+    for event in events:
+        answer, more = _prepared(event)
+        places += [len(answers)] * bool(more)
+        answers.append(answer)
+        leaving += more
+    if leaving:
+        try:
+            _hand_over(leaving, using=using or DEFAULT_DB_ALIAS)
+        except Exception as error:  # noqa: BLE001 - the edge: what fails on our side is logged and stays here
+            _log(leaving[0].delivery.event, error)
+            for place in places:
+                answers[place] = Dispatched(decision=_failed(error))
+    return answers
+
+
+async def adispatch(
+    event: str,
+    data: Mapping[str, object],
+    *,
+    metadata: Mapping[str, object] | None = None,
+    endpoint: str | None = None,
+    using: str | None = None,
+    ordering_key: str | None = None,
+    **context: object,
+) -> Dispatched:
+    """Do what `dispatch` does, from async code: in the thread that Django's own async calls use."""
+    happened = Event(
+        event=event,
+        data=data,
+        metadata=metadata,
+        endpoint=endpoint,
+        ordering_key=ordering_key,
+        context=context,
+    )
+    return (await adispatch_many([happened], using=using))[0]
+
+
+async def adispatch_many(events: Iterable[Event], *, using: str | None = None) -> list[Dispatched]:
+    """Do what `dispatch_many` does, from async code: in the thread that Django's own async calls use."""
+    return await sync_to_async(dispatch_many)(list(events), using=using)
+
+
+class _Leaving(NamedTuple):
+    """A delivery that is on its way out, and what is noted beside it."""
+
+    delivery: Delivery
+    ordering_key: str | None
+    scheme: str
+    position: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,42 +176,72 @@ class _Happened:
     decision: Decision
     unit: object
 
-    def sealed_for(self, endpoint: Endpoint, *, now: float) -> GatedDelivery:
+    def sealed_for(self, endpoint: Endpoint, *, now: float) -> Delivery:
         """Return the delivery to *endpoint*, its bytes made once and for all."""
         envelope = seal(self.event, self.data, metadata=self.metadata, webhook_id=webhooks.new_delivery_id())
-        return GatedDelivery(
+        return Delivery(
             webhook_id=envelope.webhook_id,
             event=envelope.event,
             body=envelope.body,
             created_at=now,
             endpoint_id=endpoint.id,
             unit=self.decision.unit or _text(self.unit),
-            admitted_by=self.decision.reason,
+            admitted_by=self.decision.reason.value,
         )
 
 
-def _record(happened: _Happened, *, endpoint: str | None, using: str) -> Dispatched:
-    """Seal, check and schedule; nothing is sent before the commit."""
+def _prepared(event: Event) -> tuple[Dispatched, list[_Leaving]]:
+    """Ask the gate, seal and check; return what was decided and what is to leave."""
+    try:
+        unit = event.context.get(wiring.gate.unit_name())
+        decision = wiring.gate(unit, attributes=event.context)
+        if not decision:
+            emit(webhooks.observer(), Skipped(event=event.event, reason=reason_of(decision)))
+            return Dispatched(decision=decision), []
+        happened = _Happened(
+            event=event.event, data=event.data, metadata=event.metadata, decision=decision, unit=unit
+        )
+        return _sealed(happened, endpoint=event.endpoint, ordering_key=event.ordering_key)
+    except Exception as error:  # noqa: BLE001 - the edge: what fails on our side is logged and stays here
+        _log(getattr(event, "event", None), error)
+        return Dispatched(decision=_failed(error)), []
+
+
+def _sealed(
+    happened: _Happened, *, endpoint: str | None, ordering_key: str | None
+) -> tuple[Dispatched, list[_Leaving]]:
     sending = webhooks.sending()
     now = webhooks.clock()
     targets = _targets(sending, happened.event, endpoint)
+    nothing = Dispatched(decision=happened.decision)
     try:
         deliveries = [happened.sealed_for(target, now=now) for target in targets]
     except EnvelopeError as error:
         path = pii.shown_path(error.path, _fields(sending, happened.event))
         emit(sending.observer, Blocked(event=happened.event, kind="envelope", path=path))
-        return Dispatched(decision=happened.decision)
+        return nothing, []
     if not deliveries or _is_blocked(sending, deliveries[0]):
-        return Dispatched(decision=happened.decision)
+        return nothing, []
     capture = webhooks.capture()
-    waiting = [
-        delivery for delivery in deliveries if capture is None or not capture(delivery, happened.decision)
+    position = happened.decision.position
+    leaving = [
+        _Leaving(delivery, ordering_key, target.scheme, "" if position is None else f"{position:016x}")
+        for delivery, target in zip(deliveries, targets, strict=True)
+        if capture is None or not capture(delivery, happened.decision)
     ]
-    if waiting:
-        _after_commit(lambda: _deliver(sending, waiting), using=using)
-    return Dispatched(
-        decision=happened.decision, webhook_ids=tuple(delivery.webhook_id for delivery in deliveries)
-    )
+    ids = tuple(delivery.webhook_id for delivery in deliveries)
+    return Dispatched(decision=happened.decision, webhook_ids=ids), leaving
+
+
+def _hand_over(leaving: list[_Leaving], *, using: str) -> None:
+    sending = webhooks.sending()
+    outbox = sending.outbox
+    if outbox is None:
+        after_commit(sending, [each.delivery for each in leaving], using=using, failed=_log)
+        return
+    from webhooks_core.django.outbox import Entry  # models: only where the app is installed
+
+    keep(outbox, [Entry(**each._asdict()) for each in leaving], using=using)
 
 
 def _targets(sending: webhooks.Sending, event: str, endpoint: str | None) -> list[Endpoint]:
@@ -146,7 +257,7 @@ def _targets(sending: webhooks.Sending, event: str, endpoint: str | None) -> lis
     return []
 
 
-def _is_blocked(sending: webhooks.Sending, delivery: GatedDelivery) -> bool:
+def _is_blocked(sending: webhooks.Sending, delivery: Delivery) -> bool:
     """Look for personal data in the very bytes that would be sent, and tell where it was found."""
     payload = parse_strict(delivery.body)
     findings = pii.check(
@@ -164,35 +275,6 @@ def _fields(sending: webhooks.Sending, event: object) -> EventFields | None:
 def _table(part: object) -> Mapping[str, object]:
     assert isinstance(part, dict)  # `seal` wrote it
     return part
-
-
-def _after_commit(run: Callable[[], None], *, using: str) -> None:
-    """Call *run* once the transaction on *using* has committed; right away where there is none.
-
-    No connection is opened to find out: one that was never opened is in no transaction. In a running event
-    loop, where Django has no transactions, a thread does it, so that the loop never waits for a receiver.
-    """
-    connection = connections[using]
-    is_open = connection.connection is not None
-    autocommits = connection.autocommit if is_open else connection.settings_dict.get("AUTOCOMMIT", True)
-    if connection.in_atomic_block or not autocommits:
-        transaction.on_commit(run, using=using, robust=True)
-        return
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        run()
-        return
-    loop.run_in_executor(None, copy_context().run, run)
-
-
-def _deliver(sending: webhooks.Sending, deliveries: list[GatedDelivery]) -> None:
-    """Hand each delivery to the engine; what fails with one of them does not touch the next."""
-    for delivery in deliveries:
-        try:
-            sending.deliver(delivery)
-        except Exception as error:  # noqa: BLE001 - the caller's request goes on; the failure is logged
-            _log(delivery.event, error)
 
 
 def _text(unit: object) -> str | None:

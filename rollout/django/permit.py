@@ -8,8 +8,6 @@ Explained in docs/explanation/architecture.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rollout.decision import Decision, Reason
 from rollout.django import conf
 from rollout.django.wiring import gate
@@ -19,21 +17,21 @@ from webhooks_core.delivery import Delivery, Permit, PermitVerdict
 _UNKNOWN = frozenset({Reason.ERROR, Reason.STALE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatedDelivery(Delivery):
-    """A delivery that a gate let in; `admitted_by` is the reason of that decision."""
-
-    admitted_by: Reason | None = None
-
-
 def send_permit(delivery: Delivery) -> Permit:
     """Ask the gate again, strictly, by what *delivery* knows."""
-    admitted_by = delivery.admitted_by if isinstance(delivery, GatedDelivery) else None
-    decision = gate.recheck(delivery.unit, admitted_by=admitted_by)
+    decision = gate.recheck(delivery.unit, admitted_by=_reason(delivery.admitted_by))
     if decision:
         return Permit(verdict=PermitVerdict.SEND)
     verdict = PermitVerdict.WAIT if decision.reason in _UNKNOWN else PermitVerdict.HOLD
     return Permit(verdict=verdict, reason=reason_of(decision))
+
+
+def _reason(text: str | None) -> Reason | None:
+    """Return the reason by which a delivery was let in; None for a word that is no reason of this gate."""
+    try:
+        return None if text is None else Reason(text)
+    except ValueError:
+        return None
 
 
 def test_permit(_delivery: Delivery) -> Permit:

@@ -20,6 +20,9 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks; nothing is built before it is needed."""
         from webhooks_core.django.checks import check_deployment, check_settings
+        from webhooks_core.django.database_checks import check_database, check_outbox
 
         checks.register(check_settings, "webhooks")
+        checks.register(check_outbox, "webhooks")
+        checks.register(check_database, checks.Tags.database)
         checks.register(check_deployment, "webhooks", deploy=True)

@@ -53,8 +53,10 @@ TABLE = (
     "JITTER",
     "RETRY_BASE_SECONDS",
     "SEND_PERMIT",
+    "SETTLE_SINK",
+    "DATABASE",
 )
-ENGINES = ("inline",)
+ENGINES = ("inline", "worker")
 NEVER_OPENS = 9999  # contract §1: the runbook's level 2
 Raw = Callable[[str], object]
 
@@ -66,6 +68,7 @@ _endpoint_id = matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
 )
+_alias = matching(r"[^\s].{0,63}", "must be the alias of a database in DATABASES")
 _seconds = number(at_least=1)
 T = TypeVar("T")
 D = TypeVar("D")
@@ -92,6 +95,8 @@ class WebhookSettings:
     breaker_max_fails: int
     breaker_open_seconds: float
     send_permit: str | None
+    settle_sink: str | None
+    database: str
     keys: KeyRing | None
     provider: str | None
     scheme: str
@@ -180,6 +185,8 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         breaker_max_fails=flat(11, "WEBHOOK_CB_MAX_FAILS", count(at_least=1), default=5),
         breaker_open_seconds=flat(12, "WEBHOOK_CB_OPEN_SECONDS", _seconds, default=60.0),
         send_permit=key(29, "SEND_PERMIT", read_callable_path, default=None),
+        settle_sink=key(33, "SETTLE_SINK", read_callable_path, default=None),
+        database=key(34, "DATABASE", _alias, default="default"),
         keys=keys,
         provider=provider,
         scheme=defaults.scheme,

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.apps import apps
 from django.core.signals import setting_changed
@@ -26,12 +27,16 @@ from webhooks_core.engines.base import Engine
 from webhooks_core.engines.inline import InlineEngine
 from webhooks_core.errors import ConfigError
 from webhooks_core.observers.log import LogObserver
+from webhooks_core.outbox.base import SettleSink
 from webhooks_core.receiving import Handler, Receiver
 from webhooks_core.retry import RetryPolicy
-from webhooks_core.stores.breakers import MemoryBreakerStore
+from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore
 from webhooks_core.stores.replay import MemoryReplayStore, ReplayStore
 from webhooks_core.transport.base import Transport
 from webhooks_core.verifier import Verifier
+
+if TYPE_CHECKING:
+    from webhooks_core.django.outbox import DjangoOutbox
 
 # Named, not imported: this package does not know `rollout`. In force where that app is installed.
 ROLLOUT_APP = "rollout.django"
@@ -45,7 +50,7 @@ Capture = Callable[[Delivery, object], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What one process sends with."""
+    """What one process sends with; `outbox` is there where the engine is `worker`."""
 
     settings: conf.WebhookSettings
     endpoints: Mapping[str, Endpoint]
@@ -53,6 +58,8 @@ class Sending:
     sender: Sender
     engine: Engine
     observer: LogObserver
+    breakers: BreakerStore
+    outbox: DjangoOutbox | None = None
 
     def deliver(self, delivery: Delivery) -> Settlement:
         """Take *delivery* as far as the engine gets it."""
@@ -68,7 +75,8 @@ def _build() -> Sending:
         raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
     transport = _transport()
     permit = _named(found.send_permit or (ROLLOUT_PERMIT if apps.is_installed(ROLLOUT_APP) else None))
-    sender = _sender(found, transport, permit=permit, max_attempts=found.max_attempts)
+    breakers = _breakers(found)
+    sender = _sender(found, transport, breakers, permit=permit)
     return Sending(
         settings=found,
         endpoints={name: endpoint.build() for name, endpoint in found.endpoints.items()},
@@ -76,6 +84,8 @@ def _build() -> Sending:
         sender=sender,
         engine=InlineEngine(sender),
         observer=observer(),
+        breakers=breakers,
+        outbox=outbox(found) if found.engine == "worker" else None,
     )
 
 
@@ -92,21 +102,56 @@ def _named(path: str | None) -> SendPermit:
     return permit
 
 
-def _sender(
-    found: conf.WebhookSettings, transport: Transport, *, permit: SendPermit, max_attempts: int
-) -> Sender:
-    breakers = MemoryBreakerStore(
-        BreakerPolicy(
-            window_seconds=found.breaker_window_seconds,
-            max_fails=found.breaker_max_fails,
-            open_seconds=found.breaker_open_seconds,
-        )
+def outbox(found: conf.WebhookSettings) -> DjangoOutbox:
+    """Return the outbox of the settings *found*, whatever their engine is: people look into it, too."""
+    from webhooks_core.django.outbox import DjangoOutbox  # models: only where the app is installed
+
+    sink: SettleSink | None = None if found.settle_sink is None else import_string(found.settle_sink)
+    return DjangoOutbox(environment=found.environment, using=found.database, sink=sink)
+
+
+def breaker_policy(found: conf.WebhookSettings) -> BreakerPolicy:
+    """Return when breakers open, by the settings *found*."""
+    return BreakerPolicy(
+        window_seconds=found.breaker_window_seconds,
+        max_fails=found.breaker_max_fails,
+        open_seconds=found.breaker_open_seconds,
     )
-    retry = RetryPolicy(max_attempts=max_attempts, base_seconds=found.retry_base_seconds, jitter=found.jitter)
+
+
+def _breakers(found: conf.WebhookSettings) -> BreakerStore:
+    """Return the breakers in force: shared by all workers where there are any."""
+    if found.engine != "worker":
+        return MemoryBreakerStore(breaker_policy(found))
+    from webhooks_core.django.stores.breakers import DatabaseBreakerStore
+
+    return DatabaseBreakerStore(breaker_policy(found), environment=found.environment, using=found.database)
+
+
+def _sender(
+    found: conf.WebhookSettings,
+    transport: Transport,
+    breakers: BreakerStore,
+    *,
+    permit: SendPermit,
+    max_attempts: int | None = None,
+) -> Sender:
+    retry = RetryPolicy(
+        max_attempts=found.max_attempts if max_attempts is None else max_attempts,
+        base_seconds=found.retry_base_seconds,
+        jitter=found.jitter,
+    )
     return Sender(transport, breakers, retry, permit=permit, observer=observer())
 
 
-sending = PerProcess(_build, close=lambda built: built.transport.close())
+def _close(built: Sending) -> None:
+    built.transport.close()
+    close = getattr(built.breakers, "close", None)
+    if close is not None:
+        close()
+
+
+sending = PerProcess(_build, close=_close)
 
 
 def sender_of_tests(transport: Transport) -> Sender:
@@ -116,7 +161,9 @@ def sender_of_tests(transport: Transport) -> Sender:
     neither trips nor asks the breaker in force. Only the kill switch stops it.
     """
     permit = _named(ROLLOUT_TEST_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
-    return _sender(sending().settings, transport, permit=permit, max_attempts=1)
+    found = sending().settings
+    breakers = MemoryBreakerStore(breaker_policy(found))
+    return _sender(found, transport, breakers, permit=permit, max_attempts=1)
 
 
 def capture() -> Capture | None:

@@ -1,0 +1,87 @@
+"""How deliveries leave the caller: as rows in its transaction, or by the engine once it has committed.
+
+Invariants: with an outbox there is one INSERT in the caller's transaction and nothing else on its path; a
+transaction on another database than the outbox's is refused, because the two could not commit together;
+without one, nothing is sent before the commit. Explained in docs/explanation/architecture.md, "The way of an
+event".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from django.db import connections, transaction
+
+from webhooks_core.delivery import Delivery
+from webhooks_core.django import wiring as webhooks
+from webhooks_core.django.per_process import PerProcess
+from webhooks_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from webhooks_core.django.outbox import DjangoOutbox, Entry
+
+Failed = Callable[[str, Exception], None]
+
+# Django refuses its database inside a running event loop, where it has no transactions either: a thread
+# writes the row, and the loop waits for that one INSERT.
+_writer = PerProcess(lambda: ThreadPoolExecutor(max_workers=1, thread_name_prefix="webhooks-writer"))
+
+
+def keep(outbox: DjangoOutbox, entries: Sequence[Entry], *, using: str) -> None:
+    """Write *entries* into *outbox*, in the caller's transaction on *using*.
+
+    Raises:
+        ConfigError: *using* is another database than the outbox's.
+    """
+    if using != outbox.database.alias:
+        raise ConfigError("using", f"is {using}, and the outbox is on {outbox.database.alias}")
+    if _in_loop():
+        _writer().submit(_kept_and_closed, outbox, entries).result()
+    else:
+        outbox.add_many(entries)
+
+
+def after_commit(
+    sending: webhooks.Sending, deliveries: Sequence[Delivery], *, using: str, failed: Failed
+) -> None:
+    """Hand *deliveries* to the engine once the transaction on *using* has committed; at once without one.
+
+    No connection is opened to find out: one that was never opened is in no transaction. In a running event
+    loop, where Django has no transactions, a thread does it, so that the loop never waits for a receiver.
+    """
+
+    def run() -> None:
+        for delivery in deliveries:
+            try:
+                sending.deliver(delivery)
+            except Exception as error:  # noqa: BLE001 - the caller's request goes on; the failure is logged
+                failed(delivery.event, error)
+
+    connection = connections[using]
+    is_open = connection.connection is not None
+    autocommits = connection.autocommit if is_open else connection.settings_dict.get("AUTOCOMMIT", True)
+    if connection.in_atomic_block or not autocommits:
+        transaction.on_commit(run, using=using, robust=True)
+    elif _in_loop():
+        asyncio.get_running_loop().run_in_executor(None, copy_context().run, run)
+    else:
+        run()
+
+
+def _kept_and_closed(outbox: DjangoOutbox, entries: Sequence[Entry]) -> None:
+    try:
+        outbox.add_many(entries)
+    finally:
+        outbox.database.connection.close()
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,122 @@
+"""Where a worker is put together from the settings: outbox, sender, breakers, rates, heartbeat, threads.
+
+The composition of a process that sends, beside `wiring.py`'s of one that records. Invariants: a connection
+to PostgreSQL whose other end is gone is noticed by the operating system or the watchdog within 30 s; each
+worker is named after its host and process, and proves nothing by that name. Explained in
+docs/how-to/run-the-worker.md.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import cast
+
+from django.db import connections
+
+from webhooks_core.django import wiring
+from webhooks_core.django.outbox import DjangoOutbox
+from webhooks_core.django.stores.rates import DatabaseRateStore
+from webhooks_core.endpoint import Endpoint, EndpointId
+from webhooks_core.engines.worker import WorkerShell
+from webhooks_core.errors import ConfigError
+from webhooks_core.observers.worker_log import WorkerLogObserver
+from webhooks_core.worker import Claiming, Worker, WorkerPolicy, WorkerStatus
+
+# What libpq and the kernel are told: a server that answers nothing is given up after 5 + 3 × 2 s of silence,
+# or 10 s after something that it did not confirm. Settings of the project's own win.
+_LIVELY = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_BEAT = (
+    "INSERT INTO webhooks_workerbeat"
+    " (name, environment, host, process, version, phase, held, started_at, seen_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (environment, name) DO UPDATE SET"
+    " phase = excluded.phase, held = excluded.held, seen_at = excluded.seen_at"
+)
+
+
+def worker_name() -> str:
+    """Return the name of a worker in this process: host and process number."""
+    return f"{platform.node() or 'host'}:{os.getpid()}"
+
+
+def shell(policy: WorkerPolicy | None = None, *, name: str | None = None) -> WorkerShell:
+    """Return a worker for the settings in force, ready to `run` in the calling thread.
+
+    Raises:
+        ConfigError: The engine is another one, or a setting is bad.
+    """
+    sending = wiring.sending()
+    outbox = sending.outbox
+    if outbox is None:
+        raise ConfigError(
+            'WEBHOOKS["ENGINE"]', f'is "{sending.settings.engine}": there is nothing to work on'
+        )
+    if outbox.database.is_postgres:
+        options = connections[outbox.database.alias].settings_dict["OPTIONS"]
+        for option, value in _LIVELY.items():
+            options.setdefault(option, value)
+    policy = WorkerPolicy() if policy is None else policy
+    endpoints = cast("dict[EndpointId, Endpoint]", dict(sending.endpoints))
+    breakers = sending.breakers
+    rates = DatabaseRateStore(outbox.database, environment=outbox.environment)
+    name = worker_name() if name is None else name
+    worker = Worker(
+        outbox,
+        sending.sender,
+        endpoints,
+        breakers=breakers,
+        name=name,
+        policy=policy,
+        claiming=Claiming(endpoints, breakers, policy, clock=sending.sender.clock, rates=rates),
+        heartbeat=Heart(outbox),
+        observer=WorkerLogObserver(sending.observer),
+    )
+    interrupt = outbox.database.interrupter()
+    return WorkerShell(worker, on_stuck=lambda _call: interrupt())
+
+
+class Heart:
+    """Write a worker's row: who it is, what it runs, when it was last seen."""
+
+    def __init__(self, outbox: DjangoOutbox) -> None:
+        self._outbox = outbox
+        self._started_at: float | None = None
+
+    def __call__(self, status: WorkerStatus) -> None:
+        """Tell the database that the worker lives."""
+        with self._outbox.database.transaction() as cursor:
+            now = self._outbox.database.now(cursor)
+            self._started_at = now if self._started_at is None else self._started_at
+            cursor.execute(
+                _BEAT,
+                [
+                    status.worker[:128],
+                    self._outbox.environment,
+                    platform.node()[:128],
+                    os.getpid(),
+                    version()[:32],
+                    status.phase.value,
+                    status.held,
+                    self._started_at,
+                    now,
+                ],
+            )
+
+
+def version() -> str:
+    """Return the version of this package that runs, or `unknown` where it is not installed."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("rollout-webhooks")
+    except PackageNotFoundError:
+        return f"unknown, Python {sys.version_info.major}.{sys.version_info.minor}"
