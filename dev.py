@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / os.environ.get("ROLLOUT_VENV", ".venv")
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+REDIS = os.environ.get("ROLLOUT_TEST_REDIS", "redis://127.0.0.1:6379/13")
 POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 # Values, logic and services are the files at the top of each package; folders are edges.
@@ -46,20 +47,21 @@ class Service:
 
     def is_there(self) -> bool:
         """Return whether it answers now."""
-        if self.marker == "postgres":
-            parts = urlsplit(self.where)
-            try:
-                socket.create_connection(
-                    (parts.hostname or "127.0.0.1", parts.port or 5432), timeout=1
-                ).close()
-            except OSError:
-                return False
-            return True
-        return shutil.which(self.where) is not None
+        parts = urlsplit(self.where)
+        if not parts.scheme:
+            return shutil.which(self.where) is not None
+        try:
+            address = (parts.hostname or "127.0.0.1", parts.port or PORTS[parts.scheme])
+            socket.create_connection(address, timeout=1).close()
+        except OSError:
+            return False
+        return True
 
 
+PORTS = {"postgresql": 5432, "redis": 6379}
 SERVICES = (
     Service(name="PostgreSQL", marker="postgres", where=POSTGRES),
+    Service(name="Redis", marker="redis", where=REDIS),
     Service(name="Node.js", marker="node", where="node"),
 )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from webhooks_core.breaker import BreakerPolicy as BreakerPolicy
+    from webhooks_core.circuit import CircuitBreaker as CircuitBreaker
     from webhooks_core.delivery import Delivery as Delivery
     from webhooks_core.delivery import Sender as Sender
     from webhooks_core.endpoint import Endpoint as Endpoint
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BreakerPolicy": "breaker",
+    "CircuitBreaker": "circuit",
     "ConfigError": "errors",
     "Delivery": "delivery",
     "Endpoint": "endpoint",

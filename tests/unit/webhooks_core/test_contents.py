@@ -14,6 +14,7 @@ def test_the_public_names_are_these_and_sorted() -> None:
     """Adding or removing a public name is a visible act."""
     assert webhooks_core.__all__ == [
         "BreakerPolicy",
+        "CircuitBreaker",
         "ConfigError",
         "Delivery",
         "Endpoint",
