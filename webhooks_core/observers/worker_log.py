@@ -1,96 +1,75 @@
-"""Facts about workers as log lines, on the logger `webhooks` beside those about deliveries.
+"""Facts about workers as log lines, and all others as `LogObserver` writes them.
 
-What must not be here: any decision. Invariant: every value passes `safe`, as in `log.py`. The lines are
-listed in docs/reference/log-lines.md.
+What must not be here: any decision. Invariant: each value from outside passes `safe`, as in `log.py`. The lines
+are told in docs/explanation/outbox.md.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from webhooks_core.events import Fact, Observer
-from webhooks_core.observers.safe import safe, words
+from webhooks_core.events import Fact
+from webhooks_core.observers.log import LogObserver
+from webhooks_core.observers.safe import safe
 from webhooks_core.worker import events
 from webhooks_core.worker.events import WorkerFact
 
 
 class WorkerLogObserver:
-    """Write facts about workers to the logger `webhooks`, and hand the others on.
+    """Write the facts of a worker and of its deliveries to the logger `webhooks`.
 
     Args:
-        deliveries: Who writes the facts about deliveries.
+        deliveries: Writes what is no fact about the worker itself.
         logger: Another logger, if it must be.
     """
 
-    def __init__(self, deliveries: Observer, logger: logging.Logger | None = None) -> None:
-        self._deliveries = deliveries
+    def __init__(
+        self, deliveries: LogObserver | None = None, *, logger: logging.Logger | None = None
+    ) -> None:
         self._logger = logging.getLogger("webhooks") if logger is None else logger
+        self._deliveries = LogObserver(self._logger) if deliveries is None else deliveries
 
     def __call__(self, fact: Fact | WorkerFact) -> None:
         """Write the line of *fact*."""
-        form = _FORMS.get(type(fact))
-        if form is None:
-            self._deliveries(fact)  # type: ignore[arg-type]
-            return
-        level, line = form(fact)
-        self._logger.log(level, "%s", line)
+        if isinstance(fact, WorkerFact):
+            level, text = line(fact)
+            self._logger.log(level, "%s", text, extra={"fact": fact})
+        else:
+            self._deliveries(fact)
 
 
-def _started(fact: events.WorkerStarted) -> tuple[int, str]:
-    return logging.INFO, f"Webhook worker started: worker={safe(fact.worker)}, threads={fact.threads}"
+def line(fact: WorkerFact) -> tuple[int, str]:
+    """Return the line of *fact* with its level."""
+    level, text = _told(fact)
+    return level, f"Webhook worker {text}, worker={safe(fact.worker)}"
 
 
-def _stopped(fact: events.WorkerStopped) -> tuple[int, str]:
-    level = logging.WARNING if fact.left else logging.INFO
-    return level, f"Webhook worker stopped: worker={safe(fact.worker)}, left={fact.left}"
-
-
-def _failed(fact: events.OutboxFailed) -> tuple[int, str]:
-    wait = round(fact.retry_seconds * 1000)
-    return logging.ERROR, (
-        f"Webhook outbox failed: worker={safe(fact.worker)}, operation={safe(fact.operation)}, "
-        f"error={safe(fact.error)}, again_in={wait}ms"
-    )
-
-
-def _recovered(fact: events.OutboxRecovered) -> tuple[int, str]:
-    return logging.INFO, f"Webhook outbox recovered: worker={safe(fact.worker)}, failures={fact.failures}"
-
-
-def _stuck(fact: events.OutboxStuck) -> tuple[int, str]:
-    return logging.ERROR, (
-        f"Webhook outbox stuck: worker={safe(fact.worker)}, operation={safe(fact.operation)}, "
-        f"since={round(fact.seconds)}s"
-    )
-
-
-def _lost(fact: events.ClaimLost) -> tuple[int, str]:
-    return logging.WARNING, (
-        f"Webhook claim lost: worker={safe(fact.worker)}, endpoint={safe(fact.endpoint)}, "
-        f"webhook_id={safe(fact.webhook_id)}"
-    )
-
-
-def _foreign(fact: events.ForeignRows) -> tuple[int, str]:
-    return logging.WARNING, (
-        f"Webhook rows of another environment: worker={safe(fact.worker)}, "
-        f"environment={safe(fact.environment)}, count={fact.count}"
-    )
-
-
-def _clock_off(fact: events.ClockOff) -> tuple[int, str]:
-    off = words(f"{fact.seconds:.0f}s")
-    return logging.WARNING, f"Webhook worker's clock is off: worker={safe(fact.worker)}, behind={off}"
-
-
-_FORMS: dict[type, Callable[..., tuple[int, str]]] = {
-    events.WorkerStarted: _started,
-    events.WorkerStopped: _stopped,
-    events.OutboxFailed: _failed,
-    events.OutboxRecovered: _recovered,
-    events.OutboxStuck: _stuck,
-    events.ClaimLost: _lost,
-    events.ForeignRows: _foreign,
-    events.ClockOff: _clock_off,
-}
+def _told(fact: WorkerFact) -> tuple[int, str]:
+    if isinstance(fact, events.WorkerStarted):
+        return logging.INFO, f"started: threads={fact.threads}"
+    if isinstance(fact, events.WorkerStopped):
+        return logging.INFO, f"stopped: left={fact.left}"
+    if isinstance(fact, events.OutboxFailed):
+        wait = f"{round(fact.retry_seconds * 1000)}ms"
+        return (
+            logging.ERROR,
+            f"outbox failed: operation={safe(fact.operation)}, error={safe(fact.error)}, retry_in={wait}",
+        )
+    if isinstance(fact, events.OutboxRecovered):
+        return logging.WARNING, f"outbox recovered: failures={fact.failures}"
+    if isinstance(fact, events.OutboxStuck):
+        return (
+            logging.ERROR,
+            f"outbox stuck: operation={safe(fact.operation)}, seconds={round(fact.seconds)}",
+        )
+    if isinstance(fact, events.ClaimLost):
+        return (
+            logging.WARNING,
+            f"claim lost: endpoint={safe(fact.endpoint)}, webhook_id={safe(fact.webhook_id)}",
+        )
+    if isinstance(fact, events.ForeignRows):
+        return (
+            logging.WARNING,
+            f"leaves rows alone: environment={safe(fact.environment)}, count={fact.count}",
+        )
+    return logging.WARNING, f"clock off: seconds={round(fact.seconds)}"

@@ -44,10 +44,6 @@ class LeasePolicy:
         """Return whether an attempt may start at *now* under a lease that ends at *until*."""
         return until - now >= self.seconds * START_SHARE
 
-    def is_lost(self, until: float, *, now: float) -> bool:
-        """Return whether a lease that ends at *until* has run out at *now*."""
-        return now >= until
-
 
 def _is_duration(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
