@@ -27,7 +27,7 @@ from webhooks_core.errors import (
     TimestampTooNew,
     TimestampTooOld,
 )
-from webhooks_core.keys import KeyRing
+from webhooks_core.keys import KeyRing, Secret
 from webhooks_core.scheme import Scheme
 from webhooks_core.signer import EVENT, SIGNATURE, TIMESTAMP, WEBHOOK_ID, milliseconds
 
@@ -111,7 +111,8 @@ class Verifier:
         for name, value, least in (("window", window_seconds, 1), ("skew", skew_seconds, 0)):
             if type(value) is not int or value < least:
                 raise ConfigError(f"{name}_seconds", f"whole seconds, {least} or more, are wanted")
-        self._secrets = tuple(keys)
+        # A ring that cannot change is read once; one that follows its provider is read at each request.
+        self._secrets: tuple[Secret, ...] | KeyRing = tuple(keys) if type(keys) is KeyRing else keys
         self._scheme = Scheme(scheme)
         self._wanted = _WANTED[self._scheme]
         self._pick = itemgetter(*[name.lower() for name in self._wanted])

@@ -1,8 +1,8 @@
 """A secret as a setting says it: text, an ordered list of texts, or the dotted path of a provider.
 
 A provider is imported when the settings are read and called when the endpoint is built, never by a system
-check. Invariant: no problem and no error repeats a secret, nor what a provider's exception says. Explained
-in docs/reference/settings.md.
+check; from then on the keys follow it. Invariant: no problem and no error repeats a secret, nor what a
+provider's exception says. Explained in docs/how-to/keep-secrets-in-a-secrets-manager.md.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from django.utils.module_loading import import_string
 
 from webhooks_core.django.values import BadValue, Reading, Spot, is_dotted_path
-from webhooks_core.errors import ConfigError
+from webhooks_core.errors import ConfigError, KeyFormatError
 from webhooks_core.keys import MIN_CHARACTERS, PUBLISHED_EXAMPLE, KeyRing
+from webhooks_core.secrets.live import LiveKeyRing
 
 
 def read_secret(reading: Reading, spot: Spot) -> tuple[KeyRing | None, str | None]:
@@ -36,16 +37,17 @@ def _secret_id(raw: object) -> str:
 
 
 def fetch(provider: str, *, setting: str) -> KeyRing:
-    """Call a *provider* and return what it gives as keys.
+    """Call a *provider* and return what it gives as keys, which follow it from then on.
 
     Raises:
         ConfigError: It raised, or what it returned cannot be a secret.
     """
     try:
-        fetched = import_string(provider)()
+        return LiveKeyRing(import_string(provider), path=setting)
+    except KeyFormatError:
+        raise
     except Exception as error:  # noqa: BLE001 - anybody's code, whose text may hold the secret: only the type is told
         raise ConfigError(setting, f"its provider failed ({type(error).__name__})") from None
-    return KeyRing.of(fetched, path=setting)
 
 
 def read_callable_path(raw: object) -> str:
