@@ -8,6 +8,7 @@ docs/explanation/bucketing.md.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -92,4 +93,14 @@ def emit(observer: Observer | None, fact: Fact) -> None:
         name = getattr(observer, "__qualname__", type(observer).__qualname__)
         failed = ObserverFailed(observer=str(name), error=type(error).__name__, fact=type(fact).__name__)
         for reporter in _reporters:
-            reporter(failed)
+            _report(reporter, failed)
+
+
+def _report(reporter: Callable[[ObserverFailed], None], failed: ObserverFailed) -> None:
+    try:
+        reporter(failed)
+    except Exception:  # noqa: BLE001 (nobody is left to tell but whoever reads standard error)
+        if sys.stderr is not None:
+            sys.stderr.write(
+                f"rollout: observer {failed.observer} failed on {failed.fact} with {failed.error}\n"
+            )

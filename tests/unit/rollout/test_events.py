@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,34 @@ def test_without_a_reporter_a_failure_is_swallowed() -> None:
 
     def broken(fact: Fact) -> None:
         raise ValueError
+
+    emit(broken, FACT)
+
+
+def test_a_reporter_that_fails_breaks_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log handler may raise: then one line on standard error is what is left."""
+
+    def broken(what: object) -> None:
+        raise ValueError("a secret")
+
+    report_failures_to(broken)
+
+    emit(broken, FACT)
+
+    told = capsys.readouterr().err
+    assert "SnapshotLoaded" in told
+    assert "secret" not in told
+    assert len(told.splitlines()) == 1
+
+
+def test_without_standard_error_the_last_resort_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service without a console has none."""
+
+    def broken(what: object) -> None:
+        raise ValueError
+
+    report_failures_to(broken)
+    monkeypatch.setattr(sys, "stderr", None)
 
     emit(broken, FACT)
 
