@@ -9,6 +9,7 @@ docs/explanation/architecture.md.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -181,5 +182,12 @@ def closed(key: str, reason: Reason, code: ErrorCode | None, *, detail: str) -> 
 
 
 def log_failure(line: str) -> None:
-    """Write an error to the logger `webhooks`; *line* holds our own words and what `safe` has made fit."""
-    logging.getLogger("webhooks").error("%s", line)
+    """Write an error to the logger `webhooks`; *line* holds our own words and what `safe` has made fit.
+
+    Where a handler of the project's logging raises, the line goes to standard error: this never raises.
+    """
+    try:
+        logging.getLogger("webhooks").error("%s", line)
+    except Exception:  # noqa: BLE001 - the last resort of what never raises into its caller
+        if sys.stderr is not None:
+            sys.stderr.write(f"{line}\n")

@@ -368,6 +368,29 @@ def test_an_exception_of_the_caller_s_own_types_stays_inside(
     assert "secret" not in caplog.text
 
 
+class Broken(logging.Handler):
+    """A handler of the project's logging that raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raise."""
+        raise RuntimeError(record.getMessage())
+
+
+def test_a_log_handler_that_raises_breaks_no_caller(sends: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither where the line is a fact's nor where it says that dispatching failed."""
+    logger, broken = logging.getLogger("webhooks"), Broken()
+    logger.addHandler(broken)
+    try:
+        assert verified(data=Hostile(tournament_id=1)).decision.reason is Reason.ERROR
+        assert not verified(data={"tournament_id": float("nan")})
+        assert not verified(endpoint="nobody")
+        assert verified()
+    finally:
+        logger.removeHandler(broken)
+
+    assert "error=RuntimeError" in capsys.readouterr().err
+
+
 def test_a_hostile_unit_closes_the_gate(sends: None) -> None:
     """Whatever is passed for it."""
 
