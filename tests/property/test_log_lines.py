@@ -65,8 +65,9 @@ LEVELS = {
 
 NASTY = [
     "a\nWebhook delivered successfully: event=x", "a\r\nb", "\x00\x1b[31m", "\u2028x", "\ud800", "", " ",
-    "{0}", "ann@example.org", "@ann", "@" * 200, "EMail", "userNAME", "eemailmail", "usernamemail", "ip_address",
-    "emailemail.10.10.", "e\u200bmail", "ｅmail", "192.168.0.1", "10.0.0.1", "172.16.0.1", "203.0.113.9",
+    "{0}", "ann@example.org", "@ann", "@" * 200, "EMail", "userNAME", "eemailmail", "usernamemail",
+    "ip_address", "emailemail.10.10.",
+    "e\u200bmail", "ｅmail", "192.168.0.1", "10.0.0.1", "172.16.0.1", "203.0.113.9",
     "2001:db8::1", "192.192.168.168", "1010..", "100.1.2.3.4.5", "@.1.2.3", "\x10.1.2.3", "1.2\u0663.4.5",
     "172\u0660.10.", "192%2E168", "10\u0660.", "٣.٣.٣.٣", "110.5", "1" * 30 + "10.", "10" * 60 + ".",
     "a" * 126 + "10.1", "a" * 500, "x, status=200", "%s %d %(x)s",

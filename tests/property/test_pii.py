@@ -35,6 +35,8 @@ IPV6S = st.builds(
 PHONES = st.one_of(
     st.builds("+{}{}".format, st.sampled_from([1, 44, 49, 880, 7]), st.integers(200_000_000, 999_999_999)),
     st.builds("+1 ({}) {}-{:04}".format, st.integers(201, 989), st.integers(200, 999), st.integers(0, 9999)),
+    st.builds("1-{}-{}-{:04}".format, st.integers(201, 989), st.integers(200, 999), st.integers(0, 9999)),
+    st.builds("{} 44 20 {:04} {:04}".format, st.just("00"), st.integers(1000, 9999), st.integers(0, 9999)),
     st.builds("+44 20 {:04} {:04}".format, st.integers(1000, 9999), st.integers(0, 9999)),
     st.builds("({}) {}-{:04}".format, st.integers(201, 989), st.integers(200, 999), st.integers(0, 9999)),
 )
