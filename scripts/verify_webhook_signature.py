@@ -231,7 +231,11 @@ def _repetition_problem(raw: bytes, webhook_id: str | None, event: str | None) -
 
 def main(arguments: Sequence[str] | None = None, *, clock: Callable[[], float] = time.time) -> int:
     """Verify one saved webhook; see the top of this file."""
-    options = _options().parse_args(arguments)
+    parser = _options()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # not repeated: it may be a secret that somebody tried to pass
+        names = [text.partition("=")[0] for text in unknown if text.startswith("--")]
+        parser.error(f"unknown: {', '.join(names) or 'a word without an option'}")
     try:
         body = sys.stdin.buffer.read() if options.body == "-" else Path(options.body).read_bytes()
         moment = clock if options.at is None else lambda: options.at
@@ -264,8 +268,10 @@ def main(arguments: Sequence[str] | None = None, *, clock: Callable[[], float] =
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         description="Verify one saved webhook. Exit status: 0 good, 1 refused, 2 not usable.",
-        epilog="The secret is read from the environment, a file or a prompt, never from the command line.",
+        epilog="The secret is read from the environment, a file, standard input or a prompt, never from the "
+        "command line.",
     )
     parser.add_argument(
         "body", nargs="?", default="-", help="file with the raw body; - (the default) is stdin"
@@ -284,7 +290,7 @@ def _options() -> argparse.ArgumentParser:
         default="WEBHOOK_SECRET",
         help="environment variable with the secret",
     )
-    source.add_argument("--secret-file", metavar="FILE", help="file with the secret, on one line")
+    source.add_argument("--secret-file", metavar="FILE", help="file with the secret, on one line; - is stdin")
     source.add_argument("--ask-secret", action="store_true", help="ask for the secret at the terminal")
     return parser
 
@@ -292,12 +298,21 @@ def _options() -> argparse.ArgumentParser:
 def _read_secret(options: argparse.Namespace) -> str:
     if options.ask_secret:
         return getpass.getpass("Webhook secret: ")
+    if options.secret_file == "-":
+        if options.body == "-":
+            raise ValueError("body and secret come from standard input: one of them, not both")
+        return _without_line_end(sys.stdin.buffer.read().decode("utf-8"))
     if options.secret_file is not None:
-        return Path(options.secret_file).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        return _without_line_end(Path(options.secret_file).read_text(encoding="utf-8"))
     secret = os.environ.get(options.secret_variable)
     if not secret:
-        raise ValueError(f"the environment variable {options.secret_variable} is not set")
+        is_name = len(options.secret_variable) < MIN_SECRET_CHARACTERS  # or it is the secret itself
+        raise ValueError(f"the environment variable {options.secret_variable if is_name else '…'} is not set")
     return secret
+
+
+def _without_line_end(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 if __name__ == "__main__":
