@@ -1,7 +1,7 @@
 """Facts about workers as log lines, and all others as `LogObserver` writes them.
 
-What must not be here: any decision. Invariant: each value from outside passes `safe`, as in `log.py`. The lines
-are told in docs/explanation/outbox.md.
+What must not be here: any decision. Invariant: each value from outside passes `safe`, as in `log.py`. They
+are explained in docs/explanation/outbox.md.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ everything in hand stays in hand. Explained in docs/explanation/outbox.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
@@ -76,8 +77,8 @@ class Errands:
         """Return the store's clock minus the sender's, as last measured; 0 before the first claim."""
         return clock_off(self.store_ahead, clock=self._clock, monotonic=self._monotonic)
 
-    def settle(self) -> None:
-        """Write the oldest settlements, one transaction's worth."""
+    def settle(self) -> float:
+        """Write the oldest settlements, one batch; return when (monotonic) the first is due again."""
         desk = self._desk
         batch = list(islice(desk.unsettled, self._settle_most))
         answers = self.link.ask("settle", lambda: self._outbox.settle(batch))
@@ -86,12 +87,18 @@ class Errands:
             if len(batch) == 1:
                 desk.unsettled.rotate(-1)
             self._settle_most = 1
-            return
+            return math.inf
+        now = self._monotonic()
         self._settle_most = min(self._policy.batch, self._settle_most * 2)
-        desk.settled(batch, now=self._monotonic())
+        desk.settled(batch, now=now)
+        soonest = math.inf
         for settled, is_ours in zip(batch, answers, strict=True):
+            due_at = settled.after().due_at
             if not is_ours:
                 self._tell_lost(settled.claimed)
+            elif due_at is not None:
+                soonest = min(soonest, due_at)
+        return now + max(0.0, soonest - self._store_now())
 
     def renew(self) -> None:
         """Renew the leases that need it; what is another's by now is let go."""

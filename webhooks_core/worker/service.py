@@ -110,7 +110,7 @@ class Worker:
         """Do what is due now, and return when to step again (monotonic) if nothing else happens."""
         todo = plan(self._view(), self.policy, now=self._monotonic())
         actions = (
-            (todo.settle, self._errands.settle),
+            (todo.settle, self._settle),
             (todo.renew, self._errands.renew),
             (todo.claim > 0, lambda: self._claim(todo.claim)),
             (todo.sweep, self._sweep),
@@ -211,6 +211,10 @@ class Worker:
 
     def _is_backing_off(self) -> bool:
         return self.link.is_down and self._monotonic() < self.link.retry_at
+
+    def _settle(self) -> None:
+        # A retry may be due before the moment at which the last claim meant to look again.
+        self._claim_at = min(self._claim_at, self._errands.settle())
 
     def _claim(self, most: int) -> None:
         self._claim_at = self._errands.claim(most)
