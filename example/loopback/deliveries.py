@@ -11,7 +11,13 @@ from loopback.logbook import quantile
 from loopback.wiretap import Attempt
 from webhooks_core import KeyRing, VerificationError, Verifier, pii
 
-KIND_NAMES = {"address": "emails", "handle": "usernames", "network": "ip_addresses", "phone": "phones"}
+KIND_NAMES = {
+    "address": "emails",
+    "handle": "usernames",
+    "network": "ip_addresses",
+    "phone": "phones",
+    "key": "keys",
+}
 SHOWN_SIGNATURE = 6  # characters; enough to compare two by eye, as in the guide
 
 
@@ -103,12 +109,11 @@ def pii_check(deliveries: Sequence[Recorded], *, flagged_log_lines: int) -> dict
     for body in bodies:
         for finding in pii.scan(json.loads(body)):
             counts[f"{KIND_NAMES[finding.kind]}_found"] += 1
-    clean = not any(counts.values()) and flagged_log_lines == 0
     return {
         **counts,
         "bodies_checked": len(bodies),
         "log_lines_flagged": flagged_log_lines,
-        "status": "PASS" if clean else "FAIL",
+        "status": _status(len(bodies), ok=not any(counts.values()) and flagged_log_lines == 0),
     }
 
 
@@ -123,7 +128,14 @@ def hmac_check(deliveries: Sequence[Recorded], *, secret: str) -> dict[str, obje
             valid += 1
         except VerificationError:
             pass
-    return {"requests_checked": len(attempts), "valid": valid}
+    status = _status(len(attempts), ok=valid == len(attempts))
+    return {"requests_checked": len(attempts), "valid": valid, "status": status}
+
+
+def _status(looked_at: int, *, ok: bool) -> str:
+    if not looked_at:
+        return "NOTHING SENT"
+    return "PASS" if ok else "FAIL"
 
 
 def latency(deliveries: Sequence[Recorded]) -> dict[str, float | None]:
