@@ -8,6 +8,8 @@ docs/reference/commands.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 from webhooks_core.delivery import Delivered, Delivery, Held, Settlement
 from webhooks_core.django import wiring
 from webhooks_core.django.answer import Answer, Exit
@@ -35,6 +37,17 @@ class NotingTransport:
 
     def close(self) -> None:
         """Leave the connections to whoever owns them."""
+
+
+def add(verbs: Any) -> None:
+    """Add the command."""
+    about = "send one signed event to an endpoint now, whatever master switch and percentage say"
+    test = verbs.add_parser("send-test", help=about, description=about)
+    test.add_argument("--endpoint", default="default", help="id of the endpoint (default: %(default)s)")
+    test.add_argument("--event", default="test", help="name of the event (default: %(default)s)")
+    test.set_defaults(
+        answer=lambda options: send_test(endpoint_id=options["endpoint"], event=options["event"])
+    )
 
 
 def send_test(*, endpoint_id: str, event: str) -> Answer:

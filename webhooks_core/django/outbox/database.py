@@ -25,6 +25,7 @@ VENDORS = ("sqlite", "postgresql")
 Row = tuple[Any, ...]
 Value = bool | int | float | str | bytes | None  # of a parameter
 
+_CLOCK_SECONDS = 1.0  # the server's clock is asked so often; it is no round trip of each claim and settle
 _POSTGRES_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _TOUCH = "UPDATE webhooks_delivery SET id = id WHERE id = -1"
 
@@ -36,6 +37,7 @@ class Database:
         alias: One of `DATABASES`.
         clock: The store's clock; None is the server's on PostgreSQL, this machine's on SQLite.
         machine_clock: What "this machine's" is.
+        monotonic: Seconds for measuring: between two looks at the server's clock ours goes on from the last.
     """
 
     def __init__(
@@ -44,10 +46,13 @@ class Database:
         *,
         clock: Callable[[], float] | None,
         machine_clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self.alias = alias
         self._clock = clock
         self._machine_clock = machine_clock
+        self._monotonic = monotonic
+        self._server_ahead: tuple[float, float] | None = None  # when it was asked, and its clock minus ours
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -97,11 +102,17 @@ class Database:
             return self._clock()
         if not self.is_postgres:
             return self._machine_clock()
+        asked = self._server_ahead
+        if asked is not None and self._monotonic() - asked[0] < _CLOCK_SECONDS:
+            return self._monotonic() + asked[1]
         if cursor is None:
             with self.reading() as own:
                 return self.now(own)
+        begun = self._monotonic()
         cursor.execute(_POSTGRES_NOW)
-        return float(cursor.fetchone()[0])
+        now = float(cursor.fetchone()[0])
+        self._server_ahead = (begun, now - (begun + self._monotonic()) / 2)
+        return now
 
     @property
     def skip_locked(self) -> str:

@@ -86,7 +86,12 @@ class DjangoOutbox:
         new_token: Callable[[], str] = _random_token,
     ) -> None:
         self.environment = environment
-        self.database = Database(using, clock=clock, machine_clock=time.time)  # noqa: TID251 - a store has a clock
+        self.database = Database(
+            using,
+            clock=clock,
+            machine_clock=time.time,  # noqa: TID251 - a store has a clock
+            monotonic=time.monotonic,  # noqa: TID251
+        )
         self._sink = sink
         self._new_token = new_token
 

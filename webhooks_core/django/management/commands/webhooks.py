@@ -1,35 +1,44 @@
 """`manage.py webhooks …`: the tree of commands about sending.
 
-Parsing and printing only; `webhooks_core/django/management/send_test.py` answers. Invariant: no system
-check stands in the way of a tool that finds out what is wrong. Every command, option and exit code is in
-docs/reference/commands.md.
+Parsing and printing only; the modules of `webhooks_core/django/management/` add their commands and answer.
+Invariant: no system check stands in the way of a tool that finds out what is wrong. Every command, option
+and exit code is in docs/reference/commands.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseError
 
-from webhooks_core.django.answer import tell
-from webhooks_core.django.management.send_test import send_test
+from webhooks_core.django.answer import Answer, Exit, tell
+from webhooks_core.django.management import keeping, moving, run_worker, send_test, showing
+from webhooks_core.django.management.picking import Refused, add_json
 
 
 class Command(BaseCommand):
     """Parse the tree and print the answer."""
 
-    help = "Sending: send a test event to an endpoint."
+    help = "Sending: run a worker, look into the outbox, move deliveries, send a test event."
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own shape
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add `send-test`."""
+        """Add every command."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        about = "send one signed event to an endpoint now, whatever master switch and percentage say"
-        test = verbs.add_parser("send-test", help=about, description=about)
-        test.add_argument("--endpoint", default="default", help="id of the endpoint (default: %(default)s)")
-        test.add_argument("--event", default="test", help="name of the event (default: %(default)s)")
-        test.add_argument("--json", action="store_true", help="one JSON object instead of text")
+        for module in (run_worker, showing, moving, keeping, send_test):
+            module.add(verbs)
+        add_json(verbs.choices)
 
     def handle(self, *_args: Any, json: bool, **options: Any) -> None:
         """Answer, and end with the answer's exit code."""
-        tell(self, send_test(endpoint_id=options["endpoint"], event=options["event"]), as_json=json)
+        answer: Callable[[dict[str, Any]], Answer] = options["answer"]
+        try:
+            said = answer(options)
+        except Refused as refusal:
+            said = refusal.answer
+        except DatabaseError as error:
+            problem = f"the database cannot be used: {type(error).__name__}"
+            said = Answer(code=Exit.UNREADABLE, lines=[problem], data={"error": problem})
+        tell(self, said, as_json=json)
