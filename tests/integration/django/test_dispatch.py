@@ -211,9 +211,7 @@ def test_each_endpoint_gets_a_delivery_of_its_own(using: Override) -> None:
     with using(WEBHOOKS=two_endpoints()):
         dispatched = verified()
 
-    assert [captured.endpoint_id for captured in outbox] == ["eu", "default"] or [
-        captured.endpoint_id for captured in outbox
-    ] == ["default", "eu"]
+    assert {captured.endpoint_id for captured in outbox} == {"eu", "default"}
     assert len(set(dispatched.webhook_ids)) == 2
     assert [captured.metadata["webhook_id"] for captured in outbox] == list(dispatched.webhook_ids)
 
