@@ -16,6 +16,7 @@ from hmac import compare_digest
 from typing import NoReturn
 
 from webhooks_core.errors import KeyFormatError
+from webhooks_core.scheme import Scheme
 
 MIN_CHARACTERS = 32
 """The contract §1. `secrets.token_hex(32)` gives 64."""
@@ -40,6 +41,11 @@ class SecretFormat(StrEnum):
 
     WHSEC = "whsec"
     """``whsec_`` and base64, as Standard Webhooks writes secrets."""
+
+    @classmethod
+    def of(cls, scheme: Scheme | str) -> SecretFormat:
+        """Return how the secrets of *scheme* are written."""
+        return cls.WHSEC if scheme == Scheme.STANDARD else cls.TEXT
 
 
 class _Hidden(bytes):

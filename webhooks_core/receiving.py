@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from webhooks_core import standard
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.errors import BodyTooLarge, Duplicate, StoreUnavailable, VerificationError
 from webhooks_core.events import (
@@ -215,10 +216,10 @@ def _shown(headers: Headers) -> ReceivedHeaders:
                 found[name.lower()] = value
     except (TypeError, ValueError):
         found = {}
-    signature = found.get(SIGNATURE.lower())
+    signature = found.get(SIGNATURE.lower(), found.get(standard.SIGNATURE))
     return ReceivedHeaders(
         signature=None if signature is None else signature[:SHOWN_SIGNATURE_CHARACTERS],
-        timestamp=found.get(TIMESTAMP.lower()),
-        webhook_id=found.get(WEBHOOK_ID.lower()),
+        timestamp=found.get(TIMESTAMP.lower(), found.get(standard.TIMESTAMP)),
+        webhook_id=found.get(WEBHOOK_ID.lower(), found.get(standard.ID)),
         event=found.get(EVENT.lower()),
     )

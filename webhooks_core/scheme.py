@@ -19,3 +19,7 @@ class Scheme(StrEnum):
 
     BODY = "body"
     """HMAC-SHA256 over the body alone: the older contract, and the runbook's rollback level 3."""
+
+    STANDARD = "standard"
+    """Standard Webhooks: HMAC-SHA256 over ``"{id}.{timestamp}." + body``, keyed with the bytes of a
+    ``whsec_`` secret, once for each secret."""

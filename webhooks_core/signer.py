@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webhooks_core import standard
 from webhooks_core.keys import KeyRing, Secret
 from webhooks_core.scheme import Scheme
 
@@ -48,13 +49,20 @@ def sign(
 ) -> dict[str, str]:
     """Return the headers of one attempt, in the order of the contract §4.
 
-    The scheme `body` sends no timestamp: one that is not signed would only look like protection.
+    The scheme `body` sends no timestamp: one that is not signed would only look like protection. The scheme
+    `standard` names the event in the body only, as Standard Webhooks does.
 
     Args:
         body: The envelope's bytes, exactly as they will be sent.
         now: Seconds since the epoch, UTC, of this attempt.
-        keys: The endpoint's secrets; the first one signs.
+        keys: The endpoint's secrets; the first one signs (in the scheme `standard`: every one).
     """
+    if scheme is Scheme.STANDARD:
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": user_agent,
+            **standard.sign(body, webhook_id=webhook_id, keys=keys, now=now),
+        }
     timestamp = None if scheme is Scheme.BODY else str(milliseconds(now))
     headers = {
         "Content-Type": "application/json",

@@ -15,6 +15,7 @@ from hmac import compare_digest
 from operator import itemgetter
 from typing import NamedTuple, NoReturn
 
+from webhooks_core import standard
 from webhooks_core.envelope import EVENT_NAME, MAX_BODY_BYTES, parse_strict
 from webhooks_core.errors import (
     BodyTooLarge,
@@ -40,8 +41,8 @@ WINDOW_SECONDS = 300
 SKEW_SECONDS = 30
 """How far the sender's clock may be ahead. The contract §5."""
 
-# Looked up by the lower-case name, since names of HTTP fields have no case. Source: RFC 9110, section 5.1.
-_NAMES = {name.lower(): name for name in (SIGNATURE, TIMESTAMP, WEBHOOK_ID, EVENT)}
+MAX_EVENT_CHARACTERS = 128
+"""A name in a body of the scheme `standard` that is longer than this, or no text, is left empty."""
 
 # One form each, so that one request cannot be read in two ways. A timestamp of 15 digits lasts until the year
 # 33658; a leading zero is refused, since the signature covers the text and not the number.
@@ -51,10 +52,17 @@ _FORMS = {
     TIMESTAMP: (r"[1-9][0-9]{0,14}|0", "1 to 15 digits are wanted, without a leading zero"),
     WEBHOOK_ID: (_HEX.join((r"", r"{8}-", r"{4}-", r"{4}-", r"{4}-", r"{12}")), "a UUID is wanted"),
     EVENT: (EVENT_NAME.pattern, "1 to 64 of a-z, 0-9, _ and . are wanted"),
+    standard.SIGNATURE: (
+        standard.SIGNATURE_FORM,
+        "v1, and base64 are wanted, 1 to 16 with one space between",
+    ),
+    standard.ID: (standard.ID_FORM, "1 to 128 of A-Z, a-z, 0-9 and _:=+/@- are wanted"),
+    standard.TIMESTAMP: (standard.TIMESTAMP_FORM, "1 to 12 digits are wanted, without a leading zero"),
 }
 _WANTED = {
     Scheme.TIMESTAMPED: (SIGNATURE, WEBHOOK_ID, EVENT, TIMESTAMP),
     Scheme.BODY: (SIGNATURE, WEBHOOK_ID, EVENT),
+    Scheme.STANDARD: (standard.SIGNATURE, standard.ID, standard.TIMESTAMP),
 }
 
 
@@ -67,13 +75,15 @@ class Verified(NamedTuple):
     webhook_id: str
     """The delivery's id: the same on every attempt, so handle each id once."""
     event: str
+    """The event's name; in the scheme `standard` the body's `event` or `type`, empty where it has neither."""
     body: bytes
     """The bytes that were signed."""
     payload: Mapping[str, object]
     """The body as one JSON object: ``event``, ``data``, ``metadata``."""
     signature: str
     timestamp_ms: int | None
-    """Unix milliseconds of the attempt; None in the scheme `body`, which signs none."""
+    """Unix milliseconds of the attempt; None in the scheme `body`, which signs none. Whole seconds in the
+    scheme `standard`."""
     age_seconds: float | None
     """Now minus the timestamp, exact to the millisecond; None in the scheme `body`."""
 
@@ -96,7 +106,7 @@ class Verifier:
         ConfigError: A window or skew out of range, or an unknown scheme.
     """
 
-    __slots__ = ("_form", "_pick", "_scheme", "_secrets", "_skew_ms", "_wanted", "_window_ms")
+    __slots__ = ("_form", "_names", "_pick", "_scheme", "_secrets", "_skew_ms", "_wanted", "_window_ms")
 
     def __init__(
         self,
@@ -115,6 +125,8 @@ class Verifier:
         self._secrets: tuple[Secret, ...] | KeyRing = tuple(keys) if type(keys) is KeyRing else keys
         self._scheme = Scheme(scheme)
         self._wanted = _WANTED[self._scheme]
+        # Looked up by the lower-case name: names of HTTP fields have no case. Source: RFC 9110, section 5.1.
+        self._names = {name.lower(): name for name in self._wanted}
         self._pick = itemgetter(*[name.lower() for name in self._wanted])
         self._form = re.compile("\n".join(f"(?:{_FORMS[name][0]})" for name in self._wanted)).fullmatch
         self._window_ms = window_seconds * 1000
@@ -144,24 +156,42 @@ class Verifier:
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         values = self._read(headers)
+        if self._scheme is Scheme.STANDARD:
+            return self._verify_standard(values, body, now)
         given, webhook_id, event = values[:3]
         timestamp_ms = age_seconds = None
         prefix = b""
         if len(values) > 3:
             timestamp_ms = int(values[3])
-            # Whole milliseconds, so that no rounding moves the edge.
-            age_ms = milliseconds(now) - timestamp_ms
-            if age_ms > self._window_ms or age_ms < -self._skew_ms:
-                self._tell_age(age_ms / 1000)
-            age_seconds = age_ms / 1000
+            age_seconds = self._age_seconds(timestamp_ms, now)
             prefix = f"{timestamp_ms}.".encode()
         self._check_signature(given, prefix, body)
-        try:
-            payload = parse_strict(body)
-        except EnvelopeError as error:
-            raise MalformedBody(error.problem) from None
+        payload = _parsed(body)
         self._check_repeated(event, webhook_id, payload)
         return Verified(webhook_id, event, body, payload, given, timestamp_ms, age_seconds)
+
+    def _verify_standard(self, values: Sequence[str], body: bytes, now: float) -> Verified:
+        """Check age and signature of Standard Webhooks; what it signs holds the id, and names the event."""
+        given, webhook_id, timestamp = values
+        timestamp_ms = int(timestamp) * 1000
+        age_seconds = self._age_seconds(timestamp_ms, now)
+        prefix = standard.signed_prefix(webhook_id, timestamp)
+        secrets = tuple(self._secrets)
+        if not standard.matches(given, body, secrets=secrets, prefix=prefix):
+            raise SignatureInvalid(keys_tried=len(secrets))
+        payload = _parsed(body)
+        named = payload.get("event", payload.get("type"))
+        event = named if isinstance(named, str) and len(named) <= MAX_EVENT_CHARACTERS else ""
+        # Ours, whatever the header holds beside it: who drops one of two signatures has the same one still.
+        signature = secrets[0].hexdigest(prefix, body)
+        return Verified(webhook_id, event, body, payload, signature, timestamp_ms, age_seconds)
+
+    def _age_seconds(self, timestamp_ms: int, now: float) -> float:
+        # Whole milliseconds, so that no rounding moves the edge.
+        age_ms = milliseconds(now) - timestamp_ms
+        if age_ms > self._window_ms or age_ms < -self._skew_ms:
+            self._tell_age(age_ms / 1000)
+        return age_ms / 1000
 
     def _read(self, headers: Headers) -> Sequence[str]:
         """Return the wanted headers in the order of `_WANTED`, each of them there once and well-formed."""
@@ -175,7 +205,7 @@ class Verifier:
                     return values
         except (KeyError, TypeError, AttributeError):
             pass  # Judged step by step below, where each fault has its name.
-        return self._judged(_collect(headers))
+        return self._judged(_collect(headers, self._names))
 
     def _judged(self, found: dict[str, object]) -> Sequence[str]:
         for name in self._wanted:
@@ -211,12 +241,19 @@ class Verifier:
             raise SignatureInvalid(keys_tried=len(self._secrets), problem="not the id of the body")
 
 
-def _collect(headers: Headers) -> dict[str, object]:
-    """Return our headers by their written names; the same name twice, in any case, is refused."""
+def _parsed(body: bytes) -> Mapping[str, object]:
+    try:
+        return parse_strict(body)
+    except EnvelopeError as error:
+        raise MalformedBody(error.problem) from None
+
+
+def _collect(headers: Headers, names: Mapping[str, str]) -> dict[str, object]:
+    """Return the headers of *names* by their written names; the same name twice, in any case, is refused."""
     found: dict[str, object] = {}
     try:
         for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-            written = _NAMES.get(_text(name).lower())
+            written = names.get(_text(name).lower())
             if written is not None:
                 if written in found:
                     raise MalformedHeader(written, "one value is wanted, not two")

@@ -116,7 +116,7 @@ class EndpointSettings:
             return self.keys
         if self.provider is None:
             raise ConfigError(self.secret_setting, "is not set")
-        return fetch(self.provider, setting=self.secret_setting)
+        return fetch(self.provider, setting=self.secret_setting, scheme=self.scheme)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +151,8 @@ def read_endpoints(
     if flat["URL"] is not None and DEFAULT_ID not in listed:
         listed = {DEFAULT_ID: {}, **listed}
     elif flat["SECRET"] is not None and DEFAULT_ID not in listed:
-        read_secret(
-            reading, Spot(id="webhooks.E004", setting=FLAT["SECRET"], raw=flat["SECRET"])
-        )  # a receiver
+        spot = Spot(id="webhooks.E004", setting=FLAT["SECRET"], raw=flat["SECRET"])
+        read_secret(reading, spot, scheme=defaults.scheme)  # a receiver
     found: dict[str, EndpointSettings] = {}
     for name, given in listed.items():
         place = f"{PLACE}[{shown(name)}]"
@@ -210,7 +209,8 @@ def _read_endpoint(
     networks = read(table.spot(24, "ALLOW_NETWORKS"), read_networks, default=()) + defaults.allow_networks
     reach = Reach(reading, allow_http=defaults.allow_http, networks=networks)
     url = reach.url(table.spot(1, "URL"))
-    keys, provider = read_secret(reading, table.spot(4, "SECRET"))
+    scheme = read(table.spot(23, "SCHEME"), read_scheme, default=defaults.scheme)
+    keys, provider = read_secret(reading, table.spot(4, "SECRET"), scheme=scheme)
     if table.values.get("URL") is None:
         reading.add(table.spot(19, "URL"), "must be the URL of the receiver")
     if url is None:
@@ -222,7 +222,7 @@ def _read_endpoint(
         url=url,
         keys=keys,
         provider=provider,
-        scheme=read(table.spot(23, "SCHEME"), read_scheme, default=defaults.scheme),
+        scheme=scheme,
         events=read(table.spot(21, "EVENTS"), _event_names, default=None),
         timeout_seconds=read(table.spot(7, "TIMEOUT"), read_timeout, default=defaults.timeout_seconds),
         health_url=reach.url(table.spot(1, "HEALTH_URL")),

@@ -122,7 +122,9 @@ class WebhookSettings:
             return known.fetched(), Scheme(known.scheme)
         if endpoint != DEFAULT_ID:
             raise ConfigError(PLACE, f'there is no endpoint "{endpoint}"')
-        keys = self.keys or (fetch(self.provider, setting="WEBHOOK_SECRET") if self.provider else None)
+        keys = self.keys or (
+            fetch(self.provider, setting="WEBHOOK_SECRET", scheme=self.scheme) if self.provider else None
+        )
         if keys is None:
             raise ConfigError("WEBHOOK_SECRET", "is not set")
         return keys, Scheme(self.scheme)
@@ -169,8 +171,7 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         defaults=defaults,
         events=events,
     )
-    # What is wrong with it was noted with the endpoint.
-    keys, provider = read_secret(Reading(), Spot(id=_id(4), setting="WEBHOOK_SECRET", raw=secret))
+    keys, provider = _of_a_receiver(secret, scheme=defaults.scheme)
     parsed = WebhookSettings(
         debug=debug,
         environment=key(15, "ENVIRONMENT", _environment, default=""),
@@ -192,6 +193,11 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         scheme=defaults.scheme,
     )
     return replace(parsed, problems=tuple(reading.problems))
+
+
+def _of_a_receiver(secret: object, *, scheme: str) -> tuple[KeyRing | None, str | None]:
+    """Read the flat secret once more; what is wrong with it was noted with the endpoint."""
+    return read_secret(Reading(), Spot(id=_id(4), setting="WEBHOOK_SECRET", raw=secret), scheme=scheme)
 
 
 def _defaults(names: _Names, *, debug: bool) -> Defaults:

@@ -11,11 +11,11 @@ from django.utils.module_loading import import_string
 
 from webhooks_core.django.values import BadValue, Reading, Spot, is_dotted_path
 from webhooks_core.errors import ConfigError, KeyFormatError
-from webhooks_core.keys import MIN_CHARACTERS, PUBLISHED_EXAMPLE, KeyRing
+from webhooks_core.keys import MIN_CHARACTERS, PUBLISHED_EXAMPLE, KeyRing, SecretFormat
 from webhooks_core.secrets.live import LiveKeyRing
 
 
-def read_secret(reading: Reading, spot: Spot) -> tuple[KeyRing | None, str | None]:
+def read_secret(reading: Reading, spot: Spot, *, scheme: str) -> tuple[KeyRing | None, str | None]:
     """Read text, an ordered list of texts, or a dotted path: the keys, or the provider's path, or neither."""
     raw = spot.raw
     if raw is None or raw == "":
@@ -23,7 +23,7 @@ def read_secret(reading: Reading, spot: Spot) -> tuple[KeyRing | None, str | Non
     if is_dotted_path(raw):
         return None, reading.value(spot, read_callable_path, default=None)
     try:
-        return KeyRing.of(raw, path=spot.setting), None
+        return KeyRing.of(raw, path=spot.setting, format=SecretFormat.of(scheme)), None
     except ConfigError as error:
         reading.add(Spot(id=_secret_id(raw), setting=error.path, raw=raw), error.problem)
     return None, None
@@ -36,14 +36,14 @@ def _secret_id(raw: object) -> str:
     return "webhooks.E006" if any(text.lower() == PUBLISHED_EXAMPLE for text in texts) else "webhooks.E004"
 
 
-def fetch(provider: str, *, setting: str) -> KeyRing:
+def fetch(provider: str, *, setting: str, scheme: str) -> KeyRing:
     """Call a *provider* and return what it gives as keys, which follow it from then on.
 
     Raises:
         ConfigError: It raised, or what it returned cannot be a secret.
     """
     try:
-        return LiveKeyRing(import_string(provider), path=setting)
+        return LiveKeyRing(import_string(provider), path=setting, format=SecretFormat.of(scheme))
     except KeyFormatError:
         raise
     except Exception as error:  # noqa: BLE001 - anybody's code, whose text may hold the secret: only the type is told

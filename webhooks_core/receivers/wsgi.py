@@ -70,7 +70,7 @@ def _answer(receiver: Receiver, environ: WSGIEnvironment) -> Answer:
     headers = [
         (name[5:].replace("_", "-"), value)
         for name, value in environ.items()
-        if name.startswith("HTTP_X_WEBHOOK_") and isinstance(value, str)
+        if name.startswith(("HTTP_X_WEBHOOK_", "HTTP_WEBHOOK_")) and isinstance(value, str)
     ]
     return receiver.receive(headers, body)
 

@@ -41,7 +41,7 @@ def openssl(message: bytes, secret: str) -> str:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("scheme", list(Scheme))
+@pytest.mark.parametrize("scheme", [Scheme.TIMESTAMPED, Scheme.BODY])
 def test_openssl_makes_the_signature_that_we_make(body: bytes, scheme: Scheme, secret: str) -> None:
     """`openssl dgst -sha256 -hmac` over `timestamp.body`, or over the body; our verifier accepts it."""
     keys = KeyRing.of(secret)

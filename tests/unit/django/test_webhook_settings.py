@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from webhooks_core.django import conf
 from webhooks_core.errors import ConfigError
+from webhooks_core.keys import KeyRing, SecretFormat
 from webhooks_core.scheme import Scheme
 
 URL = "https://api.example.com/webhooks/inbound"
@@ -407,6 +408,38 @@ def short_provider() -> str:
 def broken_provider() -> str:
     """A provider whose error speaks."""
     raise RuntimeError(f"the vault says {SECRET}")
+
+
+WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def whsec_provider() -> str:
+    """A provider of a secret of Standard Webhooks."""
+    return WHSEC
+
+
+@pytest.mark.parametrize("secret", [WHSEC, [WHSEC], f"{HERE}.whsec_provider"])
+def test_the_scheme_standard_reads_whsec_secrets(secret: object) -> None:
+    """For an endpoint and for a project that only receives, as text, list or provider."""
+    wanted = KeyRing.of(WHSEC, format=SecretFormat.WHSEC)
+    sends = load(WEBHOOK_ENDPOINT=URL, WEBHOOK_SECRET=secret, WEBHOOKS={"SCHEME": "standard"})
+    receives = load(WEBHOOK_SECRET=secret, WEBHOOKS={"SCHEME": "standard"})
+    named = load(WEBHOOKS=endpoints(eu={"URL": URL, "SECRET": secret, "SCHEME": "standard"}))
+
+    assert sends.endpoints["default"].build().keys == wanted
+    assert named.endpoints["eu"].build().keys == wanted
+    assert receives.verifying("default") == (wanted, Scheme.STANDARD)
+    assert sends.problems == receives.problems == named.problems == ()
+
+
+def test_the_scheme_standard_refuses_a_plain_secret() -> None:
+    """It would be another key than the receiver's library makes of it."""
+    for found in (
+        load(WEBHOOK_SECRET=SECRET, WEBHOOKS={"SCHEME": "standard"}),
+        load(WEBHOOKS=endpoints(eu={"URL": URL, "SECRET": SECRET, "SCHEME": "standard"})),
+    ):
+        assert ids(found) == ["webhooks.E004"]
+        assert "begins with whsec_" in str(found.problems[0])
 
 
 def test_a_dotted_path_is_asked_when_the_endpoint_is_built_and_not_before() -> None:

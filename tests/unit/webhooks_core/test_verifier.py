@@ -120,7 +120,7 @@ def test_window_and_skew_can_be_set() -> None:
         ({"window_seconds": 1.5}, "window_seconds"),
         ({"window_seconds": True}, "window_seconds"),
         ({"skew_seconds": -1}, "skew_seconds"),
-        ({"scheme": "standard"}, "scheme"),
+        ({"scheme": "strongest"}, "scheme"),
         ({"scheme": None}, "scheme"),
     ],
 )
