@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `docs`.
+"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `simulate`, `docs`.
 
 Needs nothing but Python >= 3.11 with pip: it makes `.venv` (or the folder that ROLLOUT_VENV names), installs
 what the verb needs, and runs. Ctrl-C ends everything it started. Standard library only.
@@ -265,7 +265,12 @@ def docs(arguments: list[str]) -> None:
     say("the manual is in docs/_build/html/index.html")
 
 
-VERBS = {"demo": demo, "test": test, "check": check, "bench": bench, "docs": docs}
+def simulate(arguments: list[str]) -> None:
+    """Run the seeded simulation: `simulate --seeds 20000 --jobs 2`; replay one: `simulate --seed S --trace`."""
+    run(install("dev"), "-m", "tests.simulation", *arguments, env={"PYTHONPATH": str(ROOT)})
+
+
+VERBS = {"demo": demo, "test": test, "check": check, "bench": bench, "simulate": simulate, "docs": docs}
 
 
 def main() -> int:
