@@ -105,6 +105,16 @@ def test_json_is_one_object(sends: None, wire: FakeTransport) -> None:
     assert set(said) >= {"webhook_id", "latency_ms", "signature", "outcome", "error", "exit_code"}
 
 
+def test_the_scheme_standard_is_sent_and_its_signature_shown(using: Override, wire: FakeTransport) -> None:
+    """Its headers have other names."""
+    with using(WEBHOOKS={"SCHEME": "standard"}, WEBHOOK_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
+        code, text = run("send-test")
+
+    signature = wire.sent[0].headers["webhook-signature"]
+    assert code == 0
+    assert f"signature {signature[:14]}..., scheme standard" in text
+
+
 def test_without_the_rollout_app_it_still_works(using: Override, wire: FakeTransport) -> None:
     """`webhooks_core` does not need `rollout`."""
     with using(INSTALLED_APPS=["webhooks_core.django"]):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from webhooks_core import standard
 from webhooks_core.delivery import Delivered, Delivery, Held, Settlement
 from webhooks_core.django import wiring
 from webhooks_core.django.answer import Answer, Exit
@@ -32,7 +33,8 @@ class NotingTransport:
 
     def send(self, request: Request) -> Response:
         """Send, after noting how the signature begins."""
-        self.signature = request.headers[SIGNATURE][:SIGNATURE_SHOWN]
+        shown = request.headers.get(SIGNATURE) or request.headers[standard.SIGNATURE]
+        self.signature = shown[:SIGNATURE_SHOWN]
         return self._transport.send(request)
 
     def close(self) -> None:
