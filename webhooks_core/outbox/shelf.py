@@ -80,6 +80,8 @@ class Shelf:
                 row.go(Cause.LEASE_RAN_OUT, reason="lease ran out")
             if not self._is_behind(row):
                 self._make_ready(row)
+            else:
+                self._keep_going(row, now=now)
 
     def hand(self, name: EndpointId, most: int, *, created_before: float | None) -> list[Kept]:
         """Return the first *most* ready rows of one endpoint, in turn; they stay where they are."""
@@ -128,6 +130,16 @@ class Shelf:
         self._lanes[row.lane] = (waiting + 1, turn)
         row.turn, row.stamp = turn, self._stamp()
         heapq.heappush(ready, (turn, row.number, row.stamp, row))
+
+    def _keep_going(self, row: Kept, *, now: float) -> None:
+        """Look at the oldest row of the key where *row* was parked behind it, and it was parked behind *row*.
+
+        So it is where the older one was sent again while the younger was on its way, and the lease of the
+        younger has run out.
+        """
+        alive = [] if row.key is None else self._keys[row.key]
+        if alive and alive[0].is_parked and not any(other.is_on_its_way for other in alive):
+            self.look_at(alive[0], now)
 
     def _is_behind(self, row: Kept) -> bool:
         """Return whether another row of the key goes first: an older one, or one that is on its way."""

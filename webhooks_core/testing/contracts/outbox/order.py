@@ -90,6 +90,23 @@ class OrderContract(OutboxWords):
 
         assert self.ids(self.claim(outbox)) == [first]
 
+    def test_a_lost_lease_lets_the_older_one_go_that_was_sent_again(
+        self, outbox: OutboxUnderTest, clock: HandClock
+    ) -> None:
+        """The first is sent again while the second is out, and the second's worker dies: none is stuck."""
+        first, second = (self.add(outbox, number, ordering_key="k") for number in (1, 2))
+        outbox.settle([self.given_up(self.claim(outbox)[0])])
+        self.claim(outbox)
+        outbox.resend([first], reason="repaired")
+        meanwhile = self.claim(outbox)
+        clock.advance(LEASE)
+        again = self.claim(outbox)
+        outbox.settle([self.arrived(claimed) for claimed in again])
+
+        assert not meanwhile
+        assert self.ids(again) == [first]
+        assert self.ids(self.claim(outbox)) == [second]
+
     def test_a_row_that_is_sent_again_waits_for_the_one_on_its_way(self, outbox: OutboxUnderTest) -> None:
         """The first is dead, the second out: the first, sent again, goes after it and before the third."""
         first, second, third = (self.add(outbox, number, ordering_key="k") for number in (1, 2, 3))
