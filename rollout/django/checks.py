@@ -28,7 +28,14 @@ def check_settings(**_kwargs: object) -> list[CheckMessage]:
     messages = [*as_errors(conf.master_problems()), *as_errors(found.problems)]
     if not found.problems:
         messages += _flags(found)
-    return [*messages, *_kill_file(found), *_sending()]
+    return [*messages, *_misspelt(), *_kill_file(found), *_sending()]
+
+
+def _misspelt() -> Iterator[CheckMessage]:
+    for name in conf.misspelt():
+        yield Warning(
+            f"{name} is not known; did you mean {conf.MASTER_SWITCH}? It has no effect.", id="rollout.W005"
+        )
 
 
 def _flags(found: conf.RolloutSettings) -> Iterator[CheckMessage]:

@@ -29,6 +29,7 @@ from webhooks_core.django.values import (
     Spot,
     clean,
     matching,
+    nearest,
     number,
     one_of,
     switch,
@@ -222,6 +223,14 @@ def master_problems() -> tuple[Problem, ...]:
             spot = Spot(id="rollout.E001", setting=place, raw=value)
             reading.add(spot, f"{SWITCH_ALLOWED}; it counts as off")
     return tuple(reading.problems)
+
+
+def misspelt() -> list[str]:
+    """Return settings and environment variables that are nearly the master switch, and have no effect."""
+    names = {name for name in (*dir(settings), *os.environ) if name.startswith("NOTIFICATION")}
+    return sorted(
+        name for name in names - {MASTER_SWITCH} if nearest(name, [MASTER_SWITCH], cutoff=0.9) is not None
+    )
 
 
 def master_source() -> str:

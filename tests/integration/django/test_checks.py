@@ -51,6 +51,7 @@ def test_a_whole_project_has_nothing_to_say(sends: None) -> None:
         ({"WEBHOOK_SECRET": None}, "rollout.E012", checks.ERROR),
         ({"ROLLOUT": {"FLAG": "other"}}, "rollout.W001", checks.WARNING),
         ({"WEBHOOK_ENDPOINT": None}, "rollout.W002", checks.WARNING),
+        ({"NOTIFICATION_WEBHOOKS_ENABLED": True}, "rollout.W005", checks.WARNING),
         ({"WEBHOOK_TIMEOUT": 0}, "webhooks.E007", checks.ERROR),
         ({"WEBHOOKS": {"EVENTS": {}}}, "webhooks.W001", checks.WARNING),
         ({"WEBHOOK_CB_MAX_FAILS": 9999}, "webhooks.W002", checks.WARNING),
