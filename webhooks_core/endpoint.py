@@ -30,14 +30,14 @@ MAX_URL_CHARACTERS = (
 )
 
 # A short id, never a URL: it becomes a log value and a metric label.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+ENDPOINT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 # Printable ASCII without space, `"`, `<`, `>`, `\`, `^`, backtick, braces and `|` (RFC 3986 §2): parsers
 # disagree on the rest.
 _URL_TEXT = re.compile(r"[!#-;=?-\[\]_a-z~]+\Z")
 _HOST = re.compile(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?\Z"
 )
-_HEADER_TEXT = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?\Z")
+HEADER_TEXT = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Check every field that can be wrong; whether plain http is allowed is `check_url`'s question."""
-        if not _is_text(self.id, _ID):
+        if not _is_text(self.id, ENDPOINT_ID):
             raise ConfigError(
                 "endpoint.id", "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
             )
@@ -110,7 +110,7 @@ class Endpoint:
         if not isinstance(self.keys, KeyRing):
             raise ConfigError(f"{self.id}.keys", f"must be a KeyRing, not {type(self.keys).__name__}")
         check_timeout(self.timeout_seconds, path=f"{self.id}.timeout_seconds")
-        if not _is_text(self.user_agent, _HEADER_TEXT):
+        if not _is_text(self.user_agent, HEADER_TEXT):
             raise ConfigError(f"{self.id}.user_agent", "must be 1 to 256 printable ASCII characters")
 
     def accepts(self, event: str) -> bool:

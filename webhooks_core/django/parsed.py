@@ -25,7 +25,7 @@ from webhooks_core.django.event_lists import read_event_lists
 from webhooks_core.django.reach import read_networks
 from webhooks_core.django.secret_settings import fetch, read_callable_path, read_secret
 from webhooks_core.django.values import Problem, Reading, Spot, count, matching, number, one_of, switch
-from webhooks_core.endpoint import DEFAULT_ID, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT
+from webhooks_core.endpoint import DEFAULT_ID, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT, HEADER_TEXT
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing
 from webhooks_core.scheme import Scheme
@@ -63,11 +63,7 @@ Raw = Callable[[str], object]
 _environment = matching(
     r"[a-z0-9][a-z0-9_-]{0,31}", "must be a name such as production or staging: a-z 0-9 _ -, at most 32"
 )
-_user_agent = matching(r"[!-~](?:[ -~]{0,254}[!-~])?", "must be 1 to 256 printable ASCII characters")
-_endpoint_id = matching(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
-)
+_user_agent = matching(HEADER_TEXT, "must be 1 to 256 printable ASCII characters")
 _alias = matching(r"[^\s].{0,63}", "must be the alias of a database in DATABASES")
 _seconds = number(at_least=1)
 T = TypeVar("T")

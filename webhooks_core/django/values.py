@@ -198,7 +198,7 @@ def one_of(words: Iterable[str]) -> Callable[[object], str]:
     return read
 
 
-def matching(pattern: str, allowed: str) -> Callable[[object], str]:
+def matching(pattern: str | re.Pattern[str], allowed: str) -> Callable[[object], str]:
     """Return a reader of text that *pattern* matches as a whole."""
     compiled = re.compile(pattern)
 
