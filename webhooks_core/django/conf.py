@@ -31,7 +31,8 @@ def from_django(name: str) -> object:
 def from_environment(name: str) -> object:
     """Return an environment variable without quotes and line ends; None where it is not set or empty.
 
-    A secret is left as it is, except that one which begins with `[` is a JSON list.
+    A secret is left as it is, except that one which begins with `[` is a JSON list; where it is none, what is
+    returned is no text, so that nothing signs with brackets and quotes.
     """
     text = os.environ.get(name)
     if not text:
@@ -42,8 +43,12 @@ def from_environment(name: str) -> object:
         try:
             return json.loads(text)
         except ValueError:
-            return text
+            return BrokenJsonList()
     return text
+
+
+class BrokenJsonList:
+    """In place of a text that begins with `[` and is no JSON; its name is what a problem says of it."""
 
 
 _current: WebhookSettings | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webhooks_core.django.reach import Reach, any_url, read_networks
+from webhooks_core.django.reach import Reach, read_networks, read_proxy
 from webhooks_core.django.secret_settings import fetch, read_secret
 from webhooks_core.django.values import (
     BadValue,
@@ -23,7 +23,8 @@ from webhooks_core.django.values import (
     shown,
     unknown_key,
 )
-from webhooks_core.endpoint import DEFAULT_ID, AllowedNetwork, Endpoint, EndpointId
+from webhooks_core.endpoint import DEFAULT_ID, ENDPOINT_ID, AllowedNetwork, Endpoint, EndpointId
+from webhooks_core.envelope import EVENT_NAME
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing
 from webhooks_core.scheme import Scheme
@@ -42,13 +43,8 @@ KEYS = (
 )
 PLACE = 'WEBHOOKS["ENDPOINTS"]'
 FLAT = {"URL": "WEBHOOK_ENDPOINT", "SECRET": "WEBHOOK_SECRET"}
-_EVENT_NAME = matching(
-    r"[a-z0-9_.]{1,64}", "must be names of events, each of a-z 0-9 _ . and at most 64 characters"
-)
-_endpoint_id = matching(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit",
-)
+_event_name = matching(EVENT_NAME, "must be names of events, each of a-z 0-9 _ . and at most 64 characters")
+_endpoint_id = matching(ENDPOINT_ID, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
 read_timeout = number(above=0, at_most=60)
 read_scheme = one_of(scheme.value for scheme in Scheme)
 
@@ -228,7 +224,7 @@ def _read_endpoint(
         health_url=reach.url(table.spot(1, "HEALTH_URL")),
         ca_bundle=read(table.spot(27, "CA_BUNDLE"), read_file, default=defaults.ca_bundle),
         client_cert=read(table.spot(27, "CLIENT_CERT"), _client_cert, default=None),
-        proxy=read(table.spot(28, "PROXY"), any_url, default=None),
+        proxy=read(table.spot(28, "PROXY"), read_proxy, default=None),
         allow_networks=networks,
         user_agent=defaults.user_agent,
     )
@@ -252,4 +248,4 @@ def _client_cert(raw: object) -> str | tuple[str, str]:
 def _event_names(raw: object) -> frozenset[str]:
     if isinstance(raw, (str, bytes)) or not isinstance(raw, Iterable):
         raise BadValue("must be a list of names of events")
-    return frozenset(_EVENT_NAME(name) for name in raw)
+    return frozenset(_event_name(name) for name in raw)

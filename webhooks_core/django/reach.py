@@ -27,7 +27,7 @@ class Reach:
 
     def url(self, spot: Spot) -> str | None:
         """Return the URL at *spot* when it may be asked; otherwise None, with a problem that says why."""
-        if self._reading.value(spot, any_url, default=None) is None:
+        if self._reading.value(spot, _any_url, default=None) is None:
             return None
         before = len(self._reading.problems)
         if not self._allow_http:
@@ -51,9 +51,18 @@ class Reach:
         return str(raw)
 
 
-def any_url(raw: object) -> str:
+def _any_url(raw: object) -> str:
     """Read an http(s) URL."""
     return _checked(raw, allow_http=True)
+
+
+def read_proxy(raw: object) -> str:
+    """Read the URL of a proxy: what the transport can use, `http://host:port` and nothing behind it."""
+    url = _checked(raw, allow_http=True)
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.path not in ("", "/") or "?" in url:
+        raise BadValue("must be http://host:port")
+    return url
 
 
 def _https_url(raw: object) -> str:

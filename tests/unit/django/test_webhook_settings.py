@@ -251,6 +251,9 @@ BAD_TABLE: list[tuple[object, str, str]] = [
             ("URL", "http://x.example/", "webhooks.E002"),
             ("HEALTH_URL", "file:/x", "webhooks.E001"),
             ("PROXY", "socks://x", "webhooks.E028"),
+            ("PROXY", "https://proxy.example.com:3128", "webhooks.E028"),
+            ("PROXY", "http://proxy.example.com:3128/path", "webhooks.E028"),
+            ("PROXY", "http://proxy.example.com:3128?a=b", "webhooks.E028"),
             ("CA_BUNDLE", "/no", "webhooks.E027"),
             ("CLIENT_CERT", ["/no"], "webhooks.E027"),
             ("CLIENT_CERT", 3, "webhooks.E027"),
@@ -565,13 +568,6 @@ def test_a_rotation_may_stand_in_the_environment_as_a_json_list(
     assert len(conf.current().verifying("default")[0]) == count
 
 
-def test_a_broken_json_list_is_taken_as_text(environment: pytest.MonkeyPatch) -> None:
-    """And judged as such: too short here."""
-    environment.setenv("WEBHOOK_SECRET", "[1, 2")
-
-    assert ids(conf.current()) == ["webhooks.E005"]
-
-
 def test_the_setting_wins_over_the_environment(environment: pytest.MonkeyPatch) -> None:
     """Contract §1."""
     environment.setenv("WEBHOOK_MAX_RETRIES", "5")
@@ -605,6 +601,19 @@ def test_debug_is_noticed() -> None:
         assert conf.current().problems == ()
     with override_settings(WEBHOOKS={}):
         assert ids(conf.current()) == ["webhooks.E014"]
+
+
+def test_a_list_of_secrets_that_is_no_json_is_not_taken_for_one_secret(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """A bracket lost in a file of variables: told, instead of signing with the brackets and quotes."""
+    environment.setenv("WEBHOOK_SECRET", f'["{SECRET}", "{OTHER}"')
+
+    found = load(**{"WEBHOOK_ENDPOINT": URL, "WEBHOOK_SECRET": conf.from_environment("WEBHOOK_SECRET")})
+
+    assert ids(found) == ["webhooks.E004"]
+    assert "not BrokenJsonList" in str(found.problems[0])
+    assert SECRET not in str(found.problems[0])
 
 
 def test_misspelt_flat_settings_and_variables_are_found(environment: pytest.MonkeyPatch) -> None:
