@@ -266,7 +266,7 @@ def docs(arguments: list[str]) -> None:
 
 
 def simulate(arguments: list[str]) -> None:
-    """Run the seeded simulation: `simulate --seeds 20000 --jobs 2`; replay one: `simulate --seed S --trace`."""
+    """Run the seeded simulation (`--seeds 20000 --jobs 2`), or replay one seed (`--seed S --trace`)."""
     run(install("dev"), "-m", "tests.simulation", *arguments, env={"PYTHONPATH": str(ROOT)})
 
 
