@@ -13,14 +13,26 @@ from contextlib import contextmanager
 
 import redis
 
-from webhooks_core.stores.redis_connection import RedisConnection
+from webhooks_core.stores.redis_connection import CALL_SECONDS, RedisConnection
 
 URL = os.environ.get("ROLLOUT_TEST_REDIS", "redis://127.0.0.1:6379/13")
 
 
 def connection(url: str = URL, *, environment: str | None = None) -> RedisConnection:
-    """A connection under an environment that no other test has."""
-    return RedisConnection(url, environment=environment or f"test-{uuid.uuid4().hex[:16]}")
+    """A patient connection, under an environment that no other test has."""
+    return patient(RedisConnection(url, environment=environment or f"test-{uuid.uuid4().hex[:16]}"))
+
+
+def patient(used: RedisConnection) -> RedisConnection:
+    """Lift the bound of a connection: most tests ask what is decided, not how fast a busy machine is."""
+    used.call_seconds = 20.0
+    used._connect_seconds = 20.0
+    return used
+
+
+def bounded(used: RedisConnection) -> None:
+    """Put the bound of a call back, for a test that measures it."""
+    used.call_seconds = CALL_SECONDS
 
 
 def forget(used: RedisConnection, url: str = URL) -> None:

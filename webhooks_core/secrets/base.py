@@ -127,7 +127,7 @@ class CachedSecrets:
 
 
 def listed(found: object) -> tuple[SecretText, ...]:
-    """Return one text or several as `SecretText`s, in order, each once.
+    """Return one text or several, hidden, in order, each once.
 
     Raises:
         ConfigError: It is neither, or none at all.

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.redis_server import URL, RedisServer, connection, forget, own_server
+from tests.redis_server import URL, RedisServer, bounded, connection, forget, own_server, patient
 from webhooks_core.breaker import (
     Admit,
     BreakerPolicy,
@@ -25,7 +25,6 @@ from webhooks_core.breaker import (
     Succeeded,
     Ticket,
 )
-from webhooks_core.errors import StoreUnavailable
 from webhooks_core.stores.redis_breakers import RedisBreakerStore
 from webhooks_core.stores.redis_connection import RedisConnection, StoreClock
 
@@ -58,9 +57,8 @@ def proxy(server: RedisServer) -> Iterator[FaultProxy]:
 
 
 def store_at(url: str, ticks: Skipping, *, environment: str = "test") -> RedisBreakerStore:
-    return RedisBreakerStore(
-        RedisConnection(url, environment=environment, monotonic=ticks), clock=StoreClock.CALLER
-    )
+    used = patient(RedisConnection(url, environment=environment, monotonic=ticks))
+    return RedisBreakerStore(used, clock=StoreClock.CALLER)
 
 
 def ask(store: RedisBreakerStore, *, now: float = NOW, token: str = "") -> Ticket | Refused:
@@ -110,6 +108,7 @@ def test_a_black_hole_costs_a_tenth_of_a_second_once(proxy: FaultProxy) -> None:
     ticks = Skipping()
     store = store_at(proxy.url, ticks, environment="hole")
     fail(store)
+    bounded(store._redis)
     proxy.silent = True
     ticks.ahead += 1.0
 
@@ -129,6 +128,7 @@ def test_threads_that_wait_for_each_other_keep_the_bound_too(proxy: FaultProxy) 
     ticks = Skipping()
     store = store_at(proxy.url, ticks, environment="threads")
     ask(store)
+    bounded(store._redis)
     proxy.silent = True
     ticks.ahead += 1.0
 
@@ -146,7 +146,8 @@ def test_threads_that_wait_for_each_other_keep_the_bound_too(proxy: FaultProxy) 
 def test_a_slow_redis_is_waited_for_no_longer_than_the_bound(proxy: FaultProxy) -> None:
     """Replies that take 60 ms: connecting and asking together still end in time."""
     proxy.delay_seconds = 0.06
-    store = store_at(proxy.url, Skipping(), environment="slow")
+    used = RedisConnection(proxy.url, environment="slow")
+    store = RedisBreakerStore(used, clock=StoreClock.CALLER)
 
     begun = time.perf_counter()
     answer = ask(store)
@@ -195,12 +196,14 @@ def test_what_was_decided_alone_is_forgotten_once_redis_is_back(proxy: FaultProx
     ticks = Skipping()
     store = store_at(proxy.url, ticks, environment="alone")
     ask(store)
+    bounded(store._redis)
     proxy.silent = True
     ticks.ahead += 1.0
     fail(store)
     alone = ask(store)
     probe = ask(store, now=NOW + 60)
     proxy.silent = False
+    patient(store._redis)
     ticks.ahead += 1.0
 
     back = ask(store, now=NOW + 61)
@@ -325,21 +328,8 @@ def test_goes_by_the_clock_of_redis_unless_told() -> None:
         forget(used)
 
 
-def _patient(environment: str) -> RedisConnection:
-    """A connection whose bound is no part of the question: who wins, on however busy a machine."""
-    patient = connection(environment=environment)
-    patient.call_seconds = 10.0
-    for _ in range(100):
-        try:
-            patient.info("server")
-            break
-        except StoreUnavailable:
-            time.sleep(0.3)
-    return patient
-
-
 def _fails_together(environment: str, barrier: object, found: object) -> None:
-    store = RedisBreakerStore(_patient(environment), BreakerPolicy(max_fails=50))
+    store = RedisBreakerStore(connection(environment=environment), BreakerPolicy(max_fails=50))
     barrier.wait()  # type: ignore[attr-defined]
 
     def one(_: int) -> Step:
@@ -353,7 +343,7 @@ def _fails_together(environment: str, barrier: object, found: object) -> None:
 
 
 def _asks_together(environment: str, barrier: object, found: object) -> None:
-    store = RedisBreakerStore(_patient(environment), clock=StoreClock.CALLER)
+    store = RedisBreakerStore(connection(environment=environment), clock=StoreClock.CALLER)
     barrier.wait()  # type: ignore[attr-defined]
     with ThreadPoolExecutor(10) as pool:
         for answer in pool.map(lambda number: ask(store, now=NOW + 60, token=str(number)), range(10)):

@@ -226,3 +226,13 @@ def test_a_provider_of_a_projects_own_is_asked_once_a_minute(ticks: ManualClock)
 def test_a_live_ring_shows_nothing(place: Path) -> None:
     """As any ring."""
     assert repr(LiveKeyRing(FileSecrets(place))) == "KeyRing(1 secrets)"
+
+
+def test_the_package_names_its_places_and_nothing_else() -> None:
+    """Each is loaded when it is first named: nobody needs boto3 to read a file."""
+    from webhooks_core import secrets
+
+    assert secrets.__all__ == sorted(secrets.__all__)
+    assert all(getattr(secrets, name) for name in secrets.__all__)
+    with pytest.raises(AttributeError, match="Vault"):
+        secrets.Vault
