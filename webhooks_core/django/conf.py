@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from webhooks_core.django.parsed import FLAT, NEVER_OPENS, TABLE, WebhookSettings, load
+from webhooks_core.django.test_environment import was_debug
 from webhooks_core.django.values import clean, nearest
 
 __all__ = ["FLAT", "NEVER_OPENS", "TABLE", "WebhookSettings", "current", "forget", "load", "misspelt"]
@@ -59,7 +60,7 @@ def current() -> WebhookSettings:
     global _current  # noqa: PLW0603 - one value per process, replaced in one assignment
     found = _current
     if found is None:
-        _current = found = load(from_django, debug=bool(settings.DEBUG))
+        _current = found = load(from_django, debug=bool(settings.DEBUG) or was_debug())
     return found
 
 

@@ -7,7 +7,6 @@ delivery gets past `capture` unless a test asks for it. Explained in docs/explan
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from webhooks_core.breaker import BreakerPolicy
 from webhooks_core.delivery import Delivery, Sender, SendPermit, Settlement, always_send
-from webhooks_core.django import conf
+from webhooks_core.django import conf, test_environment
 from webhooks_core.django.per_process import PerProcess
 from webhooks_core.endpoint import DEFAULT_ID, Endpoint
 from webhooks_core.engines.base import Engine
@@ -167,13 +166,8 @@ def sender_of_tests(transport: Transport) -> Sender:
 
 
 def capture() -> Capture | None:
-    """Return what takes deliveries in place of the network while Django's test environment is set up.
-
-    `setup_test_environment` leaves what it has to put back in a place of its own. Not asked: `mail.outbox`,
-    which a project that keeps its e-mail in memory has outside tests too.
-    """
-    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
-    if not hasattr(state, "saved_data"):
+    """Return what takes deliveries in place of the network while Django's test environment is set up."""
+    if not test_environment.is_set_up():
         return None
     found: Capture = import_string(CAPTURE)
     return found

@@ -257,6 +257,20 @@ def test_a_project_with_django_s_runner_needs_nothing_at_all(tmp_path: Path) -> 
     assert "Ran 2 tests" in done.stderr
 
 
+def test_what_is_allowed_in_debug_is_allowed_in_its_tests(tmp_path: Path) -> None:
+    """Django's runner turns DEBUG off: a laptop's settings must not fail their checks for that."""
+    project_in(tmp_path, RUNNER)
+    settings = (tmp_path / "project_settings.py").read_text()
+    settings = settings.replace("https://api.example.com/", "http://api.example.com/")
+    settings = settings.replace('"ENVIRONMENT": "test", ', "")
+    (tmp_path / "project_settings.py").write_text(settings + "DEBUG = True\n")
+
+    done = run(sys.executable, "-m", "django", "test", "--settings=project_settings", "-v0", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Ran 2 tests" in done.stderr
+
+
 def test_the_plugin_loads_neither_django_nor_us(tmp_path: Path) -> None:
     """It is loaded in every pytest run of every project that has the package installed."""
     code = """
