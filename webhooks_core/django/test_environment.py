@@ -2,7 +2,8 @@
 
 `setup_test_environment` turns DEBUG off and keeps what it has to put back in a place of its own; that place
 is how we know. Not asked: `mail.outbox`, which a project that keeps its e-mail in memory has outside tests
-too. Invariant: nothing of `django.test` is loaded here. Explained in docs/how-to/test-code-that-sends-webhooks.md.
+too. Invariant: nothing of `django.test` is loaded here. Explained in
+docs/how-to/test-code-that-sends-webhooks.md.
 """
 
 from __future__ import annotations
