@@ -9,6 +9,7 @@ from django.conf import settings
 from django.test import SimpleTestCase, override_settings
 
 from apps.receiver.faults import Faults
+from apps.receiver.views import receiver
 from webhooks_core import KeyRing, seal
 from webhooks_core.signer import sign
 
@@ -44,6 +45,15 @@ class ReceiverTests(SimpleTestCase):
         status, _ = self._post(body.replace(b"101", b"102"), headers)
 
         self.assertEqual(status, 401)
+
+    @override_settings(WEBHOOK_REPLAY_WINDOW_SECONDS=60)
+    def test_the_window_of_the_settings_is_the_one_in_force(self) -> None:
+        """Signed 61 seconds ago: too old here, though 300 is the default."""
+        receiver.cache_clear()
+        self.addCleanup(receiver.cache_clear)
+        body, headers = _signed(webhook_id=WEBHOOK_ID.replace("550e", "5511"), seconds_ago=61)
+
+        self.assertEqual(self._post(body, headers), (401, {"error": "Timestamp too old"}))
 
     def test_the_rehearsal_tools_are_not_there_in_earnest(self) -> None:
         """Neither the report nor the faults."""
@@ -81,9 +91,15 @@ class FaultsTests(SimpleTestCase):
         self.assertEqual([faults.next_status() for _ in range(3)], [503, None, None])
 
 
-def _signed(*, webhook_id: str) -> tuple[bytes, dict[str, str]]:
-    """Return a body and its headers, signed now with the test settings' secret."""
+def _signed(*, webhook_id: str, seconds_ago: float = 0) -> tuple[bytes, dict[str, str]]:
+    """Return a body and its headers, signed now or a while ago with the test settings' secret."""
     envelope = seal("payment_verified", {"tournament_id": 101}, webhook_id=webhook_id)
     keys = KeyRing.of(settings.WEBHOOK_SECRET)
-    headers = sign(envelope.body, event="payment_verified", webhook_id=webhook_id, keys=keys, now=time.time())
+    headers = sign(
+        envelope.body,
+        event="payment_verified",
+        webhook_id=webhook_id,
+        keys=keys,
+        now=time.time() - seconds_ago,
+    )
     return envelope.body, dict(headers)

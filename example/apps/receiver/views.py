@@ -10,12 +10,12 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
-from webhooks_core.observers.log import LogObserver
-from webhooks_core.receivers.django import webhook_view
 
 from apps.receiver.faults import Faults
 from apps.receiver.ledger import SHOWN_HEADERS, Ledger
-from webhooks_core import KeyRing, MemoryReplayStore, Receiver, Verified, Verifier
+from webhooks_core import Receiver, Verified
+from webhooks_core.django import wiring
+from webhooks_core.receivers.django import webhook_view
 
 log = logging.getLogger("deltacrown.receiver")
 ledger = Ledger()
@@ -24,9 +24,8 @@ faults_on_demand = Faults()
 
 @cache
 def receiver() -> Receiver:
-    """Build the receiver when the first request comes: the secret is then known, and a fork has its own."""
-    keys = KeyRing.of(settings.WEBHOOK_SECRET or "", path="WEBHOOK_SECRET")
-    return Receiver(Verifier(keys), MemoryReplayStore(), handle, observer=LogObserver())
+    """Build the receiver when the first request comes; secret, scheme and window are in the settings."""
+    return wiring.receiver(handle)
 
 
 def handle(webhook: Verified) -> None:
