@@ -29,7 +29,7 @@ from webhooks_core.events import (
     emit,
 )
 from webhooks_core.signer import EVENT, SIGNATURE, TIMESTAMP, WEBHOOK_ID
-from webhooks_core.stores.replay import Claim, ClaimOutcome, ReplayStore
+from webhooks_core.stores.replay import Claim, ClaimOutcome, EffectStore, ReplayStore
 from webhooks_core.verifier import Headers, Verified, Verifier
 
 SHOWN_SIGNATURE_CHARACTERS = 14
@@ -78,7 +78,8 @@ class Receiver:
     *Exactly once* needs more than this: the handler's effect and *done* must commit in one database
     transaction. With a store of its own memory the effect happens at least once, and twice only when the
     process dies between the effect and *done*, or a handler takes longer than the lease (15 s) while the
-    sender tries again.
+    sender tries again. An `EffectStore` (`webhooks_core.django.stores.replay.DatabaseReplayStore`) keeps its
+    claims in the handler's own database, and commits both together.
 
     Args:
         verifier: Checks the request.
@@ -100,6 +101,8 @@ class Receiver:
         self._verifier = verifier
         self._store = store
         self._handler = handler
+        kept: object = store  # any store may have what a port of its own asks for
+        self._effects = kept if isinstance(kept, EffectStore) else None
         self._observer = observer
         self._clock = clock
 
@@ -122,7 +125,7 @@ class Receiver:
         except Exception:  # noqa: BLE001 - the store's, whatever it is; told as a fact, the sender asks again
             return self._store_failed()
         try:
-            self._handler(verified)
+            is_done = self._handled(verified, claim)
         except BaseException as error:
             self._end(claim, handled=False)
             if not isinstance(error, Exception):
@@ -133,7 +136,8 @@ class Receiver:
                 )
             )
             return answer(500, {"error": "Handler failed"}, error=error)
-        self._end(claim, handled=True)
+        if not is_done:
+            self._end(claim, handled=True)
         return answer(200, {"status": "received"})
 
     def refuse(self, error: VerificationError) -> Answer:
@@ -176,6 +180,15 @@ class Receiver:
         raise Duplicate(
             verified.webhook_id, retry_after_seconds=max(1, claim.retry_after_seconds) if busy else None
         )
+
+    def _handled(self, verified: Verified, claim: Claim | None) -> bool:
+        """Let the handler act; return whether *done* has committed with its effect."""
+        if claim is None or self._effects is None:
+            self._handler(verified)
+            return False
+        with self._effects.handling(claim, clock=self._clock):
+            self._handler(verified)
+        return True
 
     def _end(self, claim: Claim | None, *, handled: bool) -> None:
         """End the claim. A store that fails here changes no answer: what the handler did is done."""

@@ -15,10 +15,12 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from webhooks_core.errors import ConfigError
 
@@ -113,6 +115,15 @@ def check_durations(*, lease_seconds: float, remember_seconds: float, signature_
     ):
         if not least <= value < math.inf:
             raise ConfigError(name, f"{least} or more is wanted")
+
+
+@runtime_checkable
+class EffectStore(Protocol):
+    """A store in the database of the handler's effect: both commit together, which is *exactly once*."""
+
+    def handling(self, claim: Claim, *, clock: Callable[[], float]) -> AbstractContextManager[None]:
+        """Run the block and *done* as one transaction; where it raises, neither has happened."""
+        ...
 
 
 @dataclass(slots=True)

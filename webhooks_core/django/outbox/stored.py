@@ -51,7 +51,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One row of the table of deliveries."""
+    """One row of the table of deliveries; `problem` is why it could not be sent, were it claimed."""
 
     number: int
     delivery: Delivery
@@ -65,6 +65,7 @@ class Stored:
     changed_at: float
     last_outcome: str
     last_status: int | None
+    problem: str
 
     @classmethod
     def of(cls, columns: Columns) -> Stored:
@@ -74,10 +75,15 @@ class Stored:
             attempt, spent_seconds, planned_wait_seconds, created_at, environment, due_at, reason, worker,
             changed_at, last_outcome, last_status,
         ) = columns  # fmt: skip
+        numbers = (claims, attempt, spent_seconds, planned_wait_seconds, created_at)
+        problem = "" if state == State.PENDING else "the row's state is not a known one"
+        if not all(isinstance(number, (int, float)) for number in numbers):  # SQLite keeps what it is given
+            problem = "the row's numbers cannot be read"
+            claims, attempt, spent_seconds, planned_wait_seconds, created_at = 0, 1, 0.0, 0.0, 0.0
         delivery = Delivery(
             webhook_id=webhook_id,
             event=event,
-            body=bytes(body),
+            body=_bytes(body),
             created_at=created_at,
             endpoint_id=EndpointId(endpoint_id),
             unit=unit or None,
@@ -99,17 +105,17 @@ class Stored:
             changed_at=changed_at,
             last_outcome=last_outcome,
             last_status=last_status,
+            problem=problem,
         )
 
     def claimed(self, *, token: str, until: float) -> Claimed:
         """Return what a worker is handed that has just claimed this row."""
-        problem = "" if self.state == State.PENDING else "the row's state is not a known one"
         return Claimed(
             delivery=self.delivery,
             token=str(Token(batch=token, number=self.number, is_keyed=self.ordering_key is not None)),
             lease_until=until,
             claims=self.claims + 1,
-            problem=problem,
+            problem=self.problem,
         )
 
     def shown(self, attempts: Iterable[Columns]) -> Row:
@@ -127,6 +133,11 @@ class Stored:
             claims=self.claims,
             attempts=tuple(attempt_of(columns) for columns in attempts),
         )
+
+
+def _bytes(body: object) -> bytes:
+    """Return a body as bytes, whatever somebody has written there; what is none is seen when it is read."""
+    return bytes(body) if isinstance(body, (bytes, memoryview)) else str(body).encode(errors="replace")
 
 
 def attempt_of(columns: Columns) -> AttemptRecord:
