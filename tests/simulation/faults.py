@@ -35,7 +35,7 @@ class Faults:
     throttle: float = on_wire(0.3)
     gone: float = on_wire(0.04)
     redirect: float = on_wire(0.05)
-    client_error: float = on_wire(0.05)
+    client_error: float = on_wire(0.2)
     hang: float = on_wire(0.2)
     reset: float = on_wire(0.2)
     dns: float = on_wire(0.2)
@@ -53,7 +53,7 @@ class Faults:
     permit_fails: float = elsewhere(0.1)
     provider_fails: float = elsewhere(0.05)
     sigterm: float = elsewhere(0.3)
-    operator: float = elsewhere(0.3)
+    operator: float = elsewhere(0.8)
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:

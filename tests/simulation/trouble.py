@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 TROUBLE_SECONDS = 45.0
 MOST_PROCESSES = 4
+MOST_OF_A_KIND = 3
+MOST_OPERATIONS = 12
+VERBS = {
+    State.PENDING: ("hold", "drop"),
+    State.HELD: ("release", "release", "drop"),
+    State.DEAD: ("resend",),
+}
 
 
 class Trouble:
@@ -24,14 +31,13 @@ class Trouble:
         self._world = world
 
     def plan(self) -> None:
-        """Plan up to three of each kind that this run has."""
+        """Plan up to three of each kind that this run has; of what people do, a few more."""
+        world = self._world
         for name, happen in self._happenings().items():
-            rate: float = getattr(self._world.faults, name)
-            for _ in range(3):
-                if rate and self._world.rng.random() < rate:
-                    self._world.loop.at(
-                        self._world.start + self._world.rng.random() * TROUBLE_SECONDS, happen
-                    )
+            rate: float = getattr(world.faults, name)
+            for _ in range(MOST_OPERATIONS if name == "operator" else MOST_OF_A_KIND):
+                if rate and world.rng.random() < rate:
+                    world.loop.at(world.start + world.rng.random() * TROUBLE_SECONDS, happen)
 
     def _happenings(self) -> dict[str, Callable[[], None]]:
         return {
@@ -85,12 +91,13 @@ class Trouble:
             process.act(process.drain)
 
     def _operate(self) -> None:
-        """A person looks after the outbox in the middle of it all."""
-        rows = self._world.outbox.rows()
+        """A person looks after the outbox in the middle of it all, mostly after what has gone wrong."""
+        rng = self._world.rng
+        rows = [row for row in self._world.outbox.rows() if row.state in VERBS]
+        bad = [row for row in rows if row.state is not State.PENDING]
         if rows:
-            row = self._world.rng.choice(rows)
-            verb = self._world.rng.choice(("release", "resend", "hold", "drop"))
-            self._move(verb, [row.delivery.webhook_id])
+            row = rng.choice(bad if bad and rng.random() < 0.8 else rows)
+            self._move(rng.choice(VERBS[row.state]), [row.delivery.webhook_id])
 
     def _move(self, verb: str, webhook_ids: list[str]) -> None:
         moved = getattr(self._world.outbox, verb)(webhook_ids, reason="by hand")

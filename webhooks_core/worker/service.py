@@ -226,12 +226,12 @@ class Worker:
 
     def _beat(self) -> None:
         self._beat_at = self._monotonic() + self.policy.beat_seconds
-        beat = self._heartbeat
-        if beat is not None:
-            status = WorkerStatus(
-                worker=self.name, phase=self.phase, held=self._desk.held, unsettled=len(self._desk.unsettled)
-            )
-            self.link.ask("heartbeat", lambda: (beat(status),))
+        beat, desk = self._heartbeat, self._desk
+        assert beat is not None  # a view without one is never due to beat
+        status = WorkerStatus(
+            worker=self.name, phase=self.phase, held=desk.held, unsettled=len(desk.unsettled)
+        )
+        self.link.ask("heartbeat", lambda: (beat(status),))
 
     def _give_back(self, job: Job) -> None:
         """Settle a job that was not begun as waiting for nothing: anybody may take it at once."""

@@ -271,6 +271,26 @@ def test_claims_that_failed_after_they_were_made_come_back_by_their_lease() -> N
     assert bench.states() == [State.DELIVERED]
 
 
+def test_a_renewal_that_fails_is_tried_again() -> None:
+    """The lease has two thirds left when it is first asked for."""
+    bench = Bench()
+    bench.add(1)
+    bench.worker.step()
+    (job,) = bench.worker.hand_out()
+    bench.worker.begin(job)
+    bench.now += 5
+    bench.flaky.is_down = True
+    bench.worker.step()
+    bench.flaky.is_down = False
+    bench.now += 1
+    bench.worker.step()
+    bench.now += 9.5
+    bench.worker.step()
+
+    assert [fact.operation for fact in bench.seen.of(OutboxFailed)] == ["renew"]
+    assert not bench.outbox.claim(worker="w2", limit=1, lease_seconds=15, endpoints={A: 1})
+
+
 # --- sweeping ---------------------------------------------------------------------------------------
 
 
@@ -368,6 +388,22 @@ def test_a_sweep_whose_outbox_fails_is_no_end() -> None:
     assert bench.states() == [State.HELD]
 
 
+@pytest.mark.parametrize("failing", ["now", "ready_endpoints"])
+def test_a_sweep_that_is_cut_short_claims_nothing(failing: str) -> None:
+    """The store's clock, or its endpoints, could not be read: the next sweep is in its time."""
+    bench = Bench()
+    orphan = bench.add(1, endpoint=B)
+    bench.flaky.applied = {failing}
+    bench.work()
+    cut_short = bench.row(orphan).state
+    bench.flaky.applied = set()
+    bench.now += 61
+    bench.work()
+
+    assert cut_short is State.PENDING
+    assert bench.row(orphan).state is State.HELD
+
+
 # --- rates, heartbeat, ends -------------------------------------------------------------------------
 
 
@@ -405,6 +441,9 @@ def test_tells_its_heartbeat_every_five_seconds() -> None:
     for _ in range(12):
         bench.work()
         bench.now += 1
+
+    quiet = Bench()
+    quiet.work()
 
     assert beats[0] == WorkerStatus(worker="w1", phase=Phase.RUNNING, held=0, unsettled=0)
     assert len(beats) == 3
