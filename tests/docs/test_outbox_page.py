@@ -28,7 +28,7 @@ def written() -> str:
 
 
 def test_the_page_shows_every_arrow_of_the_table() -> None:
-    """STYLE §1.3: the diagram is generated, and stale is a failure (`python tests/docs/test_outbox_page.py` writes it)."""
+    """The table is generated, and stale is a failure (`python tests/docs/test_outbox_page.py` writes it)."""
     assert PAGE.read_text() == written()
 
 

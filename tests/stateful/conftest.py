@@ -26,7 +26,10 @@ def walked_sqlite(
 @pytest.fixture(scope="session")
 def walked_postgres(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """An alias of a migrated database on PostgreSQL, of this process's own."""
-    with databases.postgres_database(f"rollout_walk_{os.getpid()}") as database, django_db_blocker.unblock():
-        with databases.alias("walk_postgres", databases.postgres(database)) as name:
-            databases.migrated(name)
-            yield name
+    with (
+        databases.postgres_database(f"rollout_walk_{os.getpid()}") as database,
+        django_db_blocker.unblock(),
+        databases.alias("walk_postgres", databases.postgres(database)) as name,
+    ):
+        databases.migrated(name)
+        yield name
