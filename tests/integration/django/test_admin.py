@@ -131,9 +131,8 @@ def test_each_act_needs_its_permission() -> None:
 def test_release_resend_and_drop_move_what_has_the_arrow() -> None:
     """As the commands do; the reason names the person."""
     client = person("view_delivery", "release_delivery", "drop_delivery", "resend_delivery")
-    held, old, dead, pending = (
-        row("held", "held"), row("old", "held", age=2 * 86_400), row("dead", "dead"), row("pending", "pending"),
-    )  # fmt: skip
+    held, old = row("held", "held"), row("old", "held", age=2 * 86_400)
+    dead, pending = row("dead", "dead"), row("pending", "pending")
 
     act(client, "release", held, old, dead)
     act(client, "resend", dead)
