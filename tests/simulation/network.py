@@ -73,7 +73,7 @@ class Network:
 
     def _fate(self, endpoint: Endpoint) -> str:
         if self._loop.now < self.down_until.get(endpoint.id, 0.0):
-            return self._rng.choice(("hang", "dns", "dns", "server_error", "server_error", "blocked"))
+            return self._rng.choice(("hang", "dns", "dns", "server_error", "blocked", "blocked"))
         return self.faults.fate(self._rng)
 
     def _carry(self, request: Request, fate: str, there: float, back: float, reply: Reply) -> None:

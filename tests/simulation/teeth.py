@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+from tests.simulation.store import OutboxDown
 from webhooks_core import breaker, delivery, outcome
 from webhooks_core.breaker import Cancelled, Step, Ticket
 from webhooks_core.delivery import Permit, PermitVerdict, Sender
@@ -258,7 +259,8 @@ def _(right: Any) -> object:
             attempt=about.attempt, outcome=outcome.Outcome.SUCCESS, started_at=0.0, elapsed_seconds=0.0
         )
         early = Delivered(delivery=about, record=record, latency_seconds=0.0, elapsed_seconds=0.0)
-        self._errands._outbox.settle([base.Settled(claimed=job.claimed, settlement=early)])
+        with suppress(OutboxDown):
+            self._errands._outbox.settle([base.Settled(claimed=job.claimed, settlement=early)])
         return right(self, job)
 
     return attempt
@@ -274,11 +276,12 @@ def _(right: Any) -> object:
 def _(right: Any) -> object:
     """The worker takes a failed settle for done, and keeps the row under its lease for ever."""
 
-    def settle(self: Any) -> None:
+    def settle(self: Any) -> float:
         count = len(self._desk.unsettled)
-        right(self)
+        due_at: float = right(self)
         if self.link.is_down and len(self._desk.unsettled) == count:
             self._desk.unsettled.clear()
+        return due_at
 
     return settle
 
