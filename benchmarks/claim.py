@@ -2,6 +2,7 @@
 
 Once where all of them are delivered and 64 are waiting, once where all of them wait for one endpoint. Each
 claim is settled and as many rows are added, so that the next one finds as large a table.
+Rows are of 50 units: on SQLite each more of them is one more page that a claim writes.
 Run: `python benchmarks/claim.py [--rows N] [--units N]`.
 """
 
@@ -22,7 +23,7 @@ from webhooks_core.settlement import AttemptRecord, Delivered
 
 FEW, MANY = 1_000, int(sys.argv[sys.argv.index("--rows") + 1]) if "--rows" in sys.argv else 1_000_000
 BATCH, CLAIMS = 64, 40
-UNITS = int(sys.argv[sys.argv.index("--units") + 1]) if "--units" in sys.argv else 500
+UNITS = int(sys.argv[sys.argv.index("--units") + 1]) if "--units" in sys.argv else 50
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
     " SELECT {columns} FROM n",
@@ -55,7 +56,7 @@ COLUMNS = {
 
 
 def fill(alias: str, environment: str, *, state: str, rows: int, offset: int = 0) -> None:
-    """Write rows in one go; pending ones with the turns that 500 units would have."""
+    """Write rows in one go; pending ones with the turns that so many units would have."""
     from django.db import connections
 
     connection = connections[alias]

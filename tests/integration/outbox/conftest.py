@@ -60,6 +60,10 @@ class World:
 
     def start(self, *arguments: str) -> Process:
         """Start `manage.py webhooks …`."""
+        return self.spawn("django", "webhooks", *arguments)
+
+    def spawn(self, *module: str) -> Process:
+        """Start `python -m …` on this database."""
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.integration.outbox.settings",
@@ -68,7 +72,7 @@ class World:
             "TEST_RECEIVER_PORT": str(self.receiver.port),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "django", "webhooks", *arguments],
+            [sys.executable, "-m", *module],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
