@@ -51,6 +51,10 @@ class LiveKeyRing(KeyRing):
         texts = self._cache()
         self._parsed = (texts, self._ring(texts))
 
+    def __repr__(self) -> str:
+        # Asks nobody, unlike the ring's own: a traceback with locals takes the repr of what it finds.
+        return f"LiveKeyRing({self._path})"
+
     @property
     def _secrets(self) -> tuple[Secret, ...]:  # type: ignore[override]
         """What `KeyRing` holds once and for all is looked up here."""

@@ -225,7 +225,7 @@ def test_a_provider_of_a_projects_own_is_asked_once_a_minute(ticks: ManualClock)
 
 def test_a_live_ring_shows_nothing(place: Path) -> None:
     """As any ring."""
-    assert repr(LiveKeyRing(FileSecrets(place))) == "KeyRing(1 secrets)"
+    assert repr(LiveKeyRing(FileSecrets(place))) == "LiveKeyRing(WEBHOOK_SECRET)"
 
 
 def test_the_package_names_its_places_and_nothing_else() -> None:
