@@ -404,3 +404,21 @@ def test_strictly_nothing_is_compiled_anew_while_nothing_changes(clock: ManualCl
     flags.decide_strict(KEY, 2)
 
     assert flags._compiled[KEY] is first
+
+
+def test_the_bool_path_answers_alike_whether_tests_override_or_not(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a hook for overrides the short way is taken, with one the long; the answers are the same."""
+    configured = {KEY: {"percentage": 50, "forced_on": ["on"], "forced_off": ["off"]}}
+    flags = live(MappingSource(configured), clock)
+    units: list[object] = ["on", "off", *range(50)]
+
+    monkeypatch.setattr(live_module, "_override", None)
+    short = [flags.is_on(KEY, unit) for unit in units]
+    monkeypatch.setattr(live_module, "_override", lambda key: None)
+    long = [flags.is_on(KEY, unit) for unit in units]
+
+    assert short == long
+    assert short[:2] == [True, False]
+    assert 10 < sum(short) < 42
