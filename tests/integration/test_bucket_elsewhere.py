@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
 
 from rollout.bucketing import is_in
@@ -68,11 +69,7 @@ def test_the_thresholds_of_the_page_are_right() -> None:
 @pytest.mark.postgres
 def test_postgresql_computes_the_golden_vectors() -> None:
     """Every vector of every salt, by the query of the page."""
-    psycopg = pytest.importorskip("psycopg")
-    try:
-        connection = psycopg.connect(POSTGRES, connect_timeout=5)
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL at ROLLOUT_TEST_POSTGRES: {error}")
+    connection = psycopg.connect(POSTGRES, connect_timeout=5)
 
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE units (unit text)")
@@ -128,9 +125,6 @@ def test_a_shell_computes_golden_vectors(program: str, tmp_path: Path) -> None:
 @pytest.mark.node
 def test_javascript_computes_the_golden_vectors() -> None:
     """Every vector, by the functions of the page."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node.js")
     every = [vector for several in vectors().values() for vector in several]
     harness = (
         'const rows = JSON.parse(require("node:fs").readFileSync(0, "utf8"));\n'
@@ -139,7 +133,7 @@ def test_javascript_computes_the_golden_vectors() -> None:
     )
 
     done = subprocess.run(
-        [node, "-e", block("js") + harness],
+        ["node", "-e", block("js") + harness],
         input=json.dumps([[vector.salt, vector.unit] for vector in every]),
         capture_output=True,
         text=True,
