@@ -27,6 +27,7 @@ VENV = ROOT / os.environ.get("ROLLOUT_VENV", ".venv")
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 REDIS = os.environ.get("ROLLOUT_TEST_REDIS", "redis://127.0.0.1:6379/13")
+RABBITMQ = os.environ.get("ROLLOUT_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 # Values, logic and services are the files at the top of each package; folders are edges.
@@ -58,10 +59,11 @@ class Service:
         return True
 
 
-PORTS = {"postgresql": 5432, "redis": 6379}
+PORTS = {"postgresql": 5432, "redis": 6379, "amqp": 5672}
 SERVICES = (
     Service(name="PostgreSQL", marker="postgres", where=POSTGRES),
     Service(name="Redis", marker="redis", where=REDIS),
+    Service(name="RabbitMQ", marker="rabbitmq", where=RABBITMQ),
     Service(name="Node.js", marker="node", where="node"),
 )
 
