@@ -1,0 +1,263 @@
+"""What the guard says about a stage: one reading for each measure, and the verdict that follows from them.
+
+Values only; `guard.py` makes them, the controller acts on them, the journal keeps them as JSON. Invariants: a
+reading that is undecided holds, it never advances and never rolls back; a verdict without readings is
+undecided. Explained in docs/explanation/guard.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from math import isfinite
+from typing import TypeVar
+
+from rollout.errors import ConfigError
+
+__all__ = ["Call", "Reading", "Standing", "Verdict", "VerdictKind"]
+
+
+class Standing(StrEnum):
+    """Where one measure stands against its thresholds."""
+
+    GO_ON = "go_on"
+    HOLD = "hold"
+    ROLL_BACK = "roll_back"
+    #: Too few samples, no data, or a metric that cannot be read.
+    UNDECIDED = "undecided"
+
+
+class VerdictKind(StrEnum):
+    """The three verdicts of the contract §10."""
+
+    PASS = "pass"  # noqa: S105 (no password)
+    BREACH = "breach"
+    UNDECIDED = "undecided"
+
+
+class Call(StrEnum):
+    """What a verdict asks of the controller."""
+
+    ADVANCE_ALLOWED = "advance_allowed"
+    HOLD = "hold"
+    ROLL_BACK = "roll_back"
+
+
+MemberT = TypeVar("MemberT", bound=StrEnum)
+
+# Worst first: the first standing that any reading has decides.
+_ORDER = (
+    (Standing.ROLL_BACK, VerdictKind.BREACH, Call.ROLL_BACK),
+    (Standing.HOLD, VerdictKind.BREACH, Call.HOLD),
+    (Standing.UNDECIDED, VerdictKind.UNDECIDED, Call.HOLD),
+    (Standing.GO_ON, VerdictKind.PASS, Call.ADVANCE_ALLOWED),
+)
+_DECIDED_BY = {(kind, call): standing for standing, kind, call in _ORDER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One measure, its number, and where that stands.
+
+    Args:
+        measure: The measure's name, such as `success_rate`; the list is docs/reference/guard.md.
+        scope: The endpoint's id, or empty where the measure is taken over all of them.
+        value: What was measured, in the measure's unit; None where there is no number.
+        sample: How many deliveries, minutes or observations the value rests on.
+        needed: How many it takes to decide; 0 where any number will do.
+        go_on: The threshold to go on, in words and numbers (">= 95 %"); empty where there is none.
+        hold: The same for holding.
+        roll_back: The same for rolling back.
+        why: One short sentence with the numbers. Our own words only: never a host, a body or personal data.
+
+    Raises:
+        ConfigError: *value* is not a finite number.
+    """
+
+    measure: str
+    scope: str = ""
+    value: float | int | None
+    sample: int
+    needed: int
+    go_on: str = ""
+    hold: str = ""
+    roll_back: str = ""
+    standing: Standing
+    why: str
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not isfinite(self.value):
+            raise ConfigError(f"reading.{self.measure}", "value must be a finite number or None")
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON types; the keys are the fields' names."""
+        return {**asdict(self), "standing": self.standing.value}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Reading:
+        """Read what `as_dict` wrote. Keys that are not known are left alone: a later version may add some.
+
+        Raises:
+            ConfigError: A field is missing or has another type.
+        """
+        return cls(
+            measure=_text(data, "measure"),
+            scope=_text(data, "scope"),
+            value=_number(data, "value"),
+            sample=_whole(data, "sample"),
+            needed=_whole(data, "needed"),
+            go_on=_text(data, "go_on"),
+            hold=_text(data, "hold"),
+            roll_back=_text(data, "roll_back"),
+            standing=_member(data, "standing", Standing),
+            why=_text(data, "why"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the evidence says at one moment. Make it with `Verdict.of`, which draws the conclusion.
+
+    Args:
+        at: Epoch seconds, UTC: the `now` that was judged.
+        kind: One of the contract's three. A breached hold line is a BREACH too.
+        call: What is asked of the controller; it must fit *kind*.
+        readings: Every measure, in the order of the contract's table, then by endpoint.
+        rule_version: The version of the rules that judged, from 1 up.
+        missing: What could not be decided for want of samples or data, one sentence each.
+
+    Raises:
+        ConfigError: *kind* and *call* do not fit each other.
+    """
+
+    at: float
+    kind: VerdictKind
+    call: Call
+    readings: tuple[Reading, ...]
+    rule_version: int
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.kind, self.call) not in _DECIDED_BY:
+            raise ConfigError("verdict", f"{self.kind.value} does not go with the call {self.call.value}")
+
+    @classmethod
+    def of(
+        cls, readings: Iterable[Reading], *, at: float, rule_version: int, missing: Iterable[str] = ()
+    ) -> Verdict:
+        """Conclude from *readings*: the worst standing decides, and no readings at all are undecided.
+
+        Args:
+            missing: What is missing beside the readings that are undecided; those are added by themselves.
+        """
+        taken = tuple(readings)
+        undecided = [reading for reading in taken if reading.standing is Standing.UNDECIDED]
+        absent = (*missing, *(_missing(reading) for reading in undecided))
+        standings = {reading.standing for reading in taken}
+        if absent or not taken:
+            standings.add(Standing.UNDECIDED)
+        kind, call = next((kind, call) for standing, kind, call in _ORDER if standing in standings)
+        return cls(
+            at=at, kind=kind, call=call, readings=taken, rule_version=rule_version, missing=tuple(absent)
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """The standing that decided."""
+        return _DECIDED_BY[(self.kind, self.call)]
+
+    @property
+    def reasons(self) -> tuple[Reading, ...]:
+        """The readings that decided: those in breach, or undecided; all of them where everything passed."""
+        return tuple(reading for reading in self.readings if reading.standing is self.standing)
+
+    def explain(self) -> str:
+        """Say in one line what is asked, and why, with the numbers."""
+        said = "; ".join(reading.why for reading in self.reasons) or "; ".join(self.missing) or "no readings"
+        return f"{self.call.value}: {said}"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON types; the keys are the fields' names."""
+        return {
+            "at": self.at,
+            "kind": self.kind.value,
+            "call": self.call.value,
+            "readings": [reading.as_dict() for reading in self.readings],
+            "rule_version": self.rule_version,
+            "missing": list(self.missing),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Verdict:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            ConfigError: A field is missing or has another type, or kind and call do not fit.
+        """
+        at = _number(data, "at")
+        if at is None:
+            raise ConfigError("verdict.at", "must be a number")
+        return cls(
+            at=at,
+            kind=_member(data, "kind", VerdictKind),
+            call=_member(data, "call", Call),
+            readings=tuple(Reading.from_dict(_mapping(item)) for item in _list(data, "readings")),
+            rule_version=_whole(data, "rule_version"),
+            missing=tuple(_each_text(_list(data, "missing"))),
+        )
+
+
+def _missing(reading: Reading) -> str:
+    where = f" of {reading.scope}" if reading.scope else ""
+    return f"{reading.measure}{where}: {reading.why}"
+
+
+def _text(data: Mapping[str, object], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise ConfigError(f"verdict.{name}", "must be text")
+    return value
+
+
+def _whole(data: Mapping[str, object], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"verdict.{name}", "must be a whole number")
+    return value
+
+
+def _number(data: Mapping[str, object], name: str) -> float | int | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ConfigError(f"verdict.{name}", "must be a number or null")
+    return value
+
+
+def _member(data: Mapping[str, object], name: str, of: type[MemberT]) -> MemberT:
+    value = _text(data, name)
+    if value not in set(of):
+        raise ConfigError(f"verdict.{name}", f"must be one of {', '.join(sorted(of))}")
+    return of(value)
+
+
+def _list(data: Mapping[str, object], name: str) -> list[object]:
+    value = data.get(name)
+    if not isinstance(value, list):
+        raise ConfigError(f"verdict.{name}", "must be a list")
+    return value
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ConfigError("verdict.readings", "each must be an object")
+    return value
+
+
+def _each_text(values: list[object]) -> Iterable[str]:
+    for value in values:
+        if not isinstance(value, str):
+            raise ConfigError("verdict.missing", "each must be text")
+        yield value
