@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 
 from webhooks_core.django.answer import Answer, Exit, tell
-from webhooks_core.django.management import keeping, moving, run_worker, send_test, showing
+from webhooks_core.django.management import keeping, moving, reconciling, run_worker, send_test, showing
 from webhooks_core.django.management.picking import Refused, add_json
 
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add every command."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        for module in (run_worker, showing, moving, keeping, send_test):
+        for module in (run_worker, showing, moving, keeping, reconciling, send_test):
             module.add(verbs)
         add_json(verbs.choices)
 
