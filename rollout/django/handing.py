@@ -18,8 +18,8 @@ from django.db import connections, transaction
 
 from webhooks_core.delivery import Delivery
 from webhooks_core.django import wiring as webhooks
-from webhooks_core.django.per_process import PerProcess
 from webhooks_core.errors import ConfigError
+from webhooks_core.per_process import PerProcess
 
 if TYPE_CHECKING:
     from webhooks_core.django.outbox import DjangoOutbox, Entry

@@ -29,8 +29,8 @@ from rollout.sources.file import FileSource
 from rollout.sources.kill import KillFile
 from rollout.sources.memory import MappingSource
 from webhooks_core.django import conf as webhooks_conf
-from webhooks_core.django.per_process import PerProcess
 from webhooks_core.django.values import Problem
+from webhooks_core.per_process import PerProcess
 
 APPS = ("rollout.django", "webhooks_core.django")
 DEFAULT_UNIT = "tournament_id"

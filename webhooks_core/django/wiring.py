@@ -20,13 +20,13 @@ from django.utils.module_loading import import_string
 from webhooks_core.breaker import BreakerPolicy
 from webhooks_core.delivery import Delivery, Sender, SendPermit, Settlement, always_send
 from webhooks_core.django import conf, test_environment
-from webhooks_core.django.per_process import PerProcess
 from webhooks_core.endpoint import DEFAULT_ID, Endpoint
 from webhooks_core.engines.base import Engine
 from webhooks_core.engines.inline import InlineEngine
 from webhooks_core.errors import ConfigError
 from webhooks_core.observers.log import LogObserver
 from webhooks_core.outbox.base import SettleSink
+from webhooks_core.per_process import PerProcess
 from webhooks_core.receiving import Handler, Receiver
 from webhooks_core.retry import RetryPolicy
 from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from hashlib import sha1
-from os import getpid
-from threading import Lock
 
 import redis
 from redis.backoff import NoBackoff
@@ -23,6 +21,7 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from webhooks_core.errors import ConfigError, StoreUnavailable
+from webhooks_core.per_process import PerProcess
 
 CALL_SECONDS = 0.1
 """The contract §7: the last known state answers within 100 ms."""
@@ -90,8 +89,7 @@ class RedisConnection:
         self.monotonic = monotonic
         self._connect_seconds = min(CONNECT_SECONDS, call_seconds * 0.3)
         self._url = url
-        self._held: tuple[int, ConnectionPool] | None = None
-        self._lock = (getpid(), Lock())
+        self._pool: PerProcess[ConnectionPool] = PerProcess(self._new_pool, close=ConnectionPool.disconnect)
         self._rest_until = float("-inf")
         self._new_pool()  # opens nothing; an address that is none is told here, and not at the first call
 
@@ -141,9 +139,7 @@ class RedisConnection:
 
     def close(self) -> None:
         """Let go of the connections of this process; the next call opens new ones."""
-        held, self._held = self._held, None
-        if held is not None and held[0] == getpid():
-            held[1].disconnect()
+        self._pool.forget()
 
     def _guarded(self, command: tuple[str, ...], deadline: float) -> Reply:
         try:
@@ -180,24 +176,6 @@ class RedisConnection:
             raise
         finally:
             pool.release(connection)
-
-    def _pool(self) -> ConnectionPool:
-        held = self._held
-        if held is not None and held[0] == getpid():
-            return held[1]
-        with self._own_lock():
-            held = self._held
-            if held is None or held[0] != getpid():
-                self._held = held = (getpid(), self._new_pool())
-            return held[1]
-
-    def _own_lock(self) -> Lock:
-        """Return a lock of this process: one that was held during a fork would never be released."""
-        pid, lock = self._lock
-        if pid != getpid():
-            lock = Lock()
-            self._lock = (getpid(), lock)
-        return lock
 
     def _new_pool(self) -> ConnectionPool:
         try:

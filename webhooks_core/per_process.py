@@ -1,8 +1,8 @@
 """An object that is built when first asked for, once in each process.
 
 Pools, connections and locks do not survive a fork, and settings may change under a test: both are one rule
-here, *build again*. Invariant: importing anything builds nothing. Both apps' `wiring.py` hold what they
-build in one of these. Explained in docs/explanation/architecture.md.
+here, *build again*. Invariant: importing anything builds nothing. Both apps' `wiring.py` and the way to
+Redis hold what they build in one of these. Explained in docs/explanation/architecture.md.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from webhooks_core.django import per_process
-from webhooks_core.django.per_process import PerProcess
+from webhooks_core import per_process
+from webhooks_core.per_process import PerProcess
 
 
 def test_nothing_is_built_before_it_is_asked_for() -> None:
