@@ -173,7 +173,7 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         environment=key(15, "ENVIRONMENT", _environment, default=""),
         endpoints=endpoints,
         events=events,
-        engine=key(22, "ENGINE", one_of(ENGINES), default="inline"),
+        engine=key(22, "ENGINE", one_of(ENGINES), default="worker"),
         jitter=key(26, "JITTER", number(at_least=0, at_most=1), default=0.0),
         retry_base_seconds=key(32, "RETRY_BASE_SECONDS", number(above=0, at_most=60), default=2.0),
         max_attempts=flat(8, "WEBHOOK_MAX_RETRIES", count(at_least=1, at_most=20), default=3),

@@ -130,8 +130,8 @@ _real = 0
 def real_delivery() -> Iterator[None]:
     """Let deliveries leave for real inside the block, in every thread of the process, as in production.
 
-    On commit, as ever: inside a `TestCase` nothing commits, so use `TransactionTestCase` or
-    `captureOnCommitCallbacks(execute=True)`.
+    With the engine `worker` they are rows, which a worker sends; with `inline` they leave on commit. Inside a
+    `TestCase` nothing commits, so use `TransactionTestCase` or `captureOnCommitCallbacks(execute=True)`.
     """
     global _real  # noqa: PLW0603 - a depth, so that blocks nest
     _real += 1

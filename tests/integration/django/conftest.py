@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -22,16 +24,27 @@ def _empty_outbox() -> Iterator[None]:
 
 
 @pytest.fixture
-def sends() -> Iterator[None]:
-    """The project sends, and everybody is in."""
-    with override_settings(**project()):
-        yield
+def using(request: pytest.FixtureRequest) -> Override:
+    """Override the settings by those of a project that sends, with changes.
+
+    A module of tests may name its engine in `ENGINE`; else it is the default one.
+    """
+    engine = getattr(request.module, "ENGINE", None)
+    said = {} if engine is None else {"ENGINE": engine}
+
+    def override(*args: Any, **changes: Any) -> AbstractContextManager[Any]:
+        webhooks = changes.pop("WEBHOOKS", {})
+        merged = {**said, **webhooks} if isinstance(webhooks, dict) else webhooks
+        return override_settings(**project(*args, WEBHOOKS=merged, **changes))
+
+    return override
 
 
 @pytest.fixture
-def using() -> Override:
-    """Override the settings by those of a project that sends, with changes."""
-    return lambda *args, **changes: override_settings(**project(*args, **changes))
+def sends(using: Override) -> Iterator[None]:
+    """The project sends, and everybody is in."""
+    with using():
+        yield
 
 
 @pytest.fixture

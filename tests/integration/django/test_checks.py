@@ -101,12 +101,18 @@ def test_no_message_holds_a_secret(using: Override) -> None:
     assert SECRET not in text
 
 
-def test_the_inline_engine_is_refused_for_deployment() -> None:
+def test_the_inline_engine_is_refused_for_deployment(using: Override) -> None:
     """It retries inside the request; in DEBUG that is what it is for."""
-    assert "webhooks.E031" not in ids()
-    assert "webhooks.E031" in ids(deploy=True)
-    with override_settings(DEBUG=True):
-        assert "webhooks.E031" not in ids(deploy=True)
+    with using(WEBHOOKS={"ENGINE": "inline"}):
+        assert "webhooks.E031" not in ids()
+        assert "webhooks.E031" in ids(deploy=True)
+        with override_settings(DEBUG=True):
+            assert "webhooks.E031" not in ids(deploy=True)
+
+
+def test_the_default_engine_is_fit_for_deployment(sends: None) -> None:
+    """Nobody has to name one."""
+    assert [id_ for id_ in ids(deploy=True) if id_ and id_.startswith("webhooks.")] == []
 
 
 def test_the_apps_that_are_missing_are_named() -> None:

@@ -1,4 +1,7 @@
-"""`dispatch`: behind the gate, after the commit, and never in the way of the application."""
+"""`dispatch`: behind the gate, after the commit, and never in the way of the application.
+
+With the engine `inline`, where what leaves is seen at once; `test_worker_engine.py` has the default one.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from webhooks_core.django import wiring
 from webhooks_core.testing import FakeTransport, outbox
 from webhooks_core.transport.base import Request, Response
 
+ENGINE = "inline"  # of the fixtures `using` and `sends`
 OTHER_URL = "https://eu.example.com/in"
 OTHER_SECRET = "0e1d2c3b4a5968778695a4b3c2d1e0f00e1d2c3b4a5968778695a4b3c2d1e0f0"  # gitleaks:allow
 FREE_TEXT = {"tournament_id": "integer", "recipient_count": "count", "note": "text"}

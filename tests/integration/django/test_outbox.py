@@ -15,8 +15,10 @@ from django.core import mail
 from django.db import transaction
 from django.test import SimpleTestCase, TestCase, override_settings
 
-from rollout.django import dispatch
+from rollout.django import Dispatched, dispatch
 from tests.integration.django.project import FLAG, Override, project
+from webhooks_core.django import wiring
+from webhooks_core.django.models import Delivery
 from webhooks_core.testing import Captured, FakeTransport, outbox, real_delivery
 from webhooks_core.testing.captured import Outbox
 
@@ -26,9 +28,9 @@ IS_INSTALLED = any(point.value == NAME for point in entry_points(group="pytest11
 PLUGIN = () if IS_INSTALLED else ("-p", NAME)  # where the package is installed, pytest finds it by itself
 
 
-def send(number: int = 101) -> None:
+def send(number: int = 101) -> Dispatched:
     """Dispatch one event."""
-    dispatch("payment_verified", {"tournament_id": number}, tournament_id=number)
+    return dispatch("payment_verified", {"tournament_id": number}, tournament_id=number)
 
 
 def test_it_is_a_list_of_what_would_have_been_sent(sends: None) -> None:
@@ -89,13 +91,24 @@ def test_it_works_inside_a_transaction_that_never_commits(sends: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_real_delivery_waits_for_the_commit(sends: None, wire: FakeTransport) -> None:
+def test_real_delivery_waits_for_the_commit(using: Override, wire: FakeTransport) -> None:
     """The `wire` fixture has switched real delivery on: nothing is captured, all is as in production."""
-    with transaction.atomic():
+    with using(100, WEBHOOKS={"ENGINE": "inline"}), transaction.atomic():
         send()
         assert wire.sent == []
 
     assert len(wire.sent) == 1
+    assert outbox == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_real_delivery_with_the_default_engine_leaves_a_row(sends: None) -> None:
+    """Nothing is captured; a worker would send it."""
+    with real_delivery():
+        sent = send()
+    wiring.sending.forget()
+
+    assert [row.webhook_id for row in Delivery.objects.all()] == list(sent.webhook_ids)
     assert outbox == []
 
 

@@ -1,4 +1,7 @@
-"""End to end over a real connection: dispatched, signed, sent, received, verified, by the shipped wiring."""
+"""End to end over a real connection: dispatched, signed, sent, received, verified, by the shipped wiring.
+
+With the engine `inline`, in one process; `tests/integration/outbox` has the same with workers.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,7 @@ def receiver(live_server: LiveServer) -> Iterator[Configure]:
 
     def configure(percentage: object = 100, **webhooks: Any) -> Any:
         around = {
+            "ENGINE": "inline",
             "ALLOW_HTTP": True,
             "ALLOW_NETWORKS": [f"127.0.0.1/32:{port}"],
             "RETRY_BASE_SECONDS": 0.05,

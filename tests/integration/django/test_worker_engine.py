@@ -1,4 +1,4 @@
-"""`dispatch` with the engine `worker`: one row in the caller's transaction, and nothing else."""
+"""`dispatch` as it is without a word about the engine: one row in the caller's transaction, nothing else."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from webhooks_core.testing import FakeTransport
 from webhooks_core.testing.captured import outbox as captured
 from webhooks_core.testing.captured import real_delivery
 
-WORKER = {"ENGINE": "worker"}
 DATA = {"tournament_id": 101}
 
 
 @pytest.fixture
 def records(using: Override) -> Iterator[None]:
     """A project whose events are recorded, for real."""
-    with using(100, WEBHOOKS=WORKER), real_delivery():
+    with using(100), real_delivery():
         yield
     wiring.sending.forget()
 
@@ -142,7 +141,7 @@ def test_async_twins_record_the_same_rows(
     with (
         django_db_blocker.unblock(),
         databases.alias("file", databases.sqlite(tmp_path / "file.sqlite3")) as name,
-        using(100, WEBHOOKS={**WORKER, "DATABASE": name}),
+        using(100, WEBHOOKS={"DATABASE": name}),
         real_delivery(),
     ):
         databases.migrated(name)
@@ -166,7 +165,7 @@ def test_async_twins_record_the_same_rows(
 @pytest.mark.django_db(transaction=True)
 def test_in_tests_events_are_captured_with_this_engine_too(using: Override) -> None:
     """The same outbox of tests, whatever the engine."""
-    with using(100, WEBHOOKS=WORKER):
+    with using(100):
         send()
 
     assert captured.events() == ["payment_verified"]
@@ -176,7 +175,7 @@ def test_in_tests_events_are_captured_with_this_engine_too(using: Override) -> N
 @pytest.mark.django_db(transaction=True)
 def test_a_closed_gate_costs_no_query(using: Override) -> None:
     """Off is off."""
-    with using(0, WEBHOOKS=WORKER), real_delivery(), CaptureQueriesContext(connection) as queries:
+    with using(0), real_delivery(), CaptureQueriesContext(connection) as queries:
         sent = send()
 
     assert not sent
@@ -186,9 +185,9 @@ def test_a_closed_gate_costs_no_query(using: Override) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_what_the_gate_stops_at_send_time_is_held(using: Override, wire: FakeTransport) -> None:
     """Contract §3: the row knows what the gate is asked again with; nothing is sent."""
-    with using(100, WEBHOOKS=WORKER):
+    with using(100):
         send()
-    with using(0, WEBHOOKS=WORKER):
+    with using(0):
         sending = wiring.sending()
         assert sending.outbox is not None
         (claimed,) = sending.outbox.claim(

@@ -267,7 +267,7 @@ def test_prune_removes_in_portions_what_has_ended_well(world: World, command: Co
 
 def test_a_worker_needs_its_engine(world: World, command: Command) -> None:
     """Exit code 2 and the reason."""
-    with override_settings(**project()):
+    with override_settings(**project(WEBHOOKS={"ENGINE": "inline"})):
         code, answer = command("worker", "--once")
 
     assert code == 2

@@ -61,7 +61,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         60.0,
     )
     assert (found.engine, found.jitter, found.retry_base_seconds, found.send_permit) == (
-        "inline",
+        "worker",
         0.0,
         2.0,
         None,
