@@ -109,7 +109,8 @@ class Sender:
         retry: What follows on a failure.
         permit: Asked before each attempt; where it raises, the delivery waits and nothing is sent.
         observer: Told of everything that happens.
-        max_age_seconds: How long a delivery may wait for a breaker, from its creation.
+        max_age_seconds: How long a delivery may wait for a breaker: from its creation, or from when a person
+            put it back.
         clock: Epoch seconds, UTC; signs and dates.
         monotonic: Seconds for measuring.
         rng: Chance in [0, 1), for jitter.
@@ -174,7 +175,7 @@ class Sender:
             return Permit(verdict=PermitVerdict.WAIT, reason=f"permit failed with {type(error).__name__}")
 
     def _refused(self, delivery: Delivery, *, retry_at: float, now: float) -> Settlement:
-        if now - delivery.created_at < self._max_age_seconds:
+        if now - delivery.ages_from < self._max_age_seconds:
             return self.waiting(delivery, reason="circuit open", retry_at=retry_at)
         decision = DeadLetter(reason="circuit open beyond the maximum age")
         given_up = Outcome.CIRCUIT_OPEN
@@ -197,14 +198,15 @@ class Sender:
             raise
         record = AttemptRecord(
             attempt=delivery.attempt,
-            outcome=outcome.classify(result, attempt=delivery.attempt),
+            outcome=outcome.classify(result, attempt=delivery.attempt, sent_before=delivery.sent_before),
             started_at=now,
             elapsed_seconds=max(0.0, self._monotonic() - begun),
             status=None if isinstance(result, Exception) else result.status,
             error=outcome.describe(result),
             is_probe=ticket.is_probe,
         )
-        delivery = replace(delivery, spent_seconds=delivery.spent_seconds + record.elapsed_seconds)
+        spent = delivery.spent_seconds + record.elapsed_seconds
+        delivery = replace(delivery, spent_seconds=spent, sent_before=True)
         if not isinstance(result, Exception) and outcome.is_success(record.outcome):
             self._report(endpoint, Succeeded(ticket=ticket), now=self.clock())
             return self._delivered(delivery, record, status=result.status)

@@ -65,14 +65,16 @@ class Answer(Protocol):
         ...
 
 
-def classify(result: Answer | Exception, *, attempt: int) -> Outcome:
+def classify(result: Answer | Exception, *, attempt: int, sent_before: bool = False) -> Outcome:
     """Assign one outcome to the *result* of an attempt.
 
     Args:
         result: The response, or the exception that the transport raised. An exception of a foreign kind
             counts as a connection error: nothing is known to have arrived.
-        attempt: Number of this attempt, from 1. Only a later attempt can meet the mark that an earlier one
+        attempt: Number of this attempt, from 1. Only a later request can meet the mark that an earlier one
             left.
+        sent_before: An earlier request may have been sent that *attempt* does not count: its sender died, or
+            a person sends the delivery again.
     Source: contract §6. A status outside 200–599 is no answer to a POST and counts as a broken connection.
     """
     if isinstance(result, Exception):
@@ -81,7 +83,7 @@ def classify(result: Answer | Exception, *, attempt: int) -> Outcome:
     if 200 <= status < 300:
         return Outcome.SUCCESS
     if (
-        attempt > 1
+        (attempt > 1 or sent_before)
         and status in DUPLICATE_STATUSES
         and DUPLICATE_WORD in result.body[:SEARCHED_BYTES].lower()
     ):

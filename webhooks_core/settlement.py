@@ -21,7 +21,9 @@ class Delivery:
     """One event to one endpoint, over all its attempts; `attempt` is the number of the next one, from 1.
 
     `spent_seconds` is the time its attempts took so far, `planned_wait_seconds` the waits between them.
-    `admitted_by` is the gate's own word for why it was let in, None where there was no gate.
+    `admitted_by` is the gate's own word for why it was let in, None where there was no gate. `sent_before`:
+    a request of it may have reached the receiver, whatever `attempt` says (a crash, a resend, a probe).
+    `waits_since` is when a person last put it back, epoch seconds; None where nobody did.
     """
 
     webhook_id: str
@@ -34,6 +36,13 @@ class Delivery:
     spent_seconds: float = 0.0
     planned_wait_seconds: float = 0.0
     admitted_by: str | None = None
+    sent_before: bool = False
+    waits_since: float | None = None
+
+    @property
+    def ages_from(self) -> float:
+        """The moment from which its maximum age counts, epoch seconds: a person's word begins it anew."""
+        return self.created_at if self.waits_since is None else self.waits_since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

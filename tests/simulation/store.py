@@ -49,7 +49,7 @@ class SimOutbox:
         limit: int,
         lease_seconds: float,
         endpoints: Mapping[EndpointId, int],
-        created_before: float | None = None,
+        waiting_before: float | None = None,
     ) -> Sequence[Claimed]:
         def real() -> Sequence[Claimed]:
             claims = self._real.claim(
@@ -57,7 +57,7 @@ class SimOutbox:
                 limit=limit,
                 lease_seconds=lease_seconds,
                 endpoints=endpoints,
-                created_before=created_before,
+                waiting_before=waiting_before,
             )
             if claims:
                 self._world.judge.claimed(

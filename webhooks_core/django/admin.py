@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.django import conf
 from webhooks_core.django.management.moving import PER_SECOND, may_repeat
-from webhooks_core.django.management.picking import Refused, outbox, shown_at
+from webhooks_core.django.management.picking import AGES_FROM, Refused, outbox, shown_at
 from webhooks_core.django.models import Attempt, Breaker, Delivery, RateBucket, WorkerBeat
 
 MOST = 5_000  # of one act in the admin; more is the command's business, which counts first
@@ -132,7 +132,7 @@ class DeliveryAdmin(Shown):
     def release(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         """Let held ones go that are not too old, spread over time."""
         now = _now()
-        young = rows.filter(created_at__gte=now - MAX_AGE_SECONDS)
+        young = rows.alias(ages_from=AGES_FROM).filter(ages_from__gte=now - MAX_AGE_SECONDS)
         self._act(
             request,
             rows,

@@ -57,6 +57,10 @@ class Delivery(models.Model):
     reason = models.CharField(max_length=MAX_REASON_CHARACTERS, blank=True, default="")
     last_outcome = models.CharField(max_length=32, blank=True, default="")
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Added after the first schema, so that code of before them still writes rows: None is no, and "since it
+    # was created".
+    sent_before = models.BooleanField("a worker died with it", null=True, blank=True)
+    waits_since = models.FloatField("put back by a person", null=True, blank=True)
 
     class Meta:
         """Names of indexes are part of the schema: a migration knows them."""

@@ -103,7 +103,7 @@ class Outbox(Protocol):
         limit: int,
         lease_seconds: float,
         endpoints: Mapping[EndpointId, int],
-        created_before: float | None = None,
+        waiting_before: float | None = None,
     ) -> Sequence[Claimed]:
         """Lease up to *limit* due rows to *worker*, as one atomic step.
 
@@ -115,7 +115,8 @@ class Outbox(Protocol):
             limit: Rows in total, 1 or more.
             lease_seconds: How long the rows are this worker's.
             endpoints: How many rows of each endpoint may be taken now; one that is not in it: none.
-            created_before: Only rows of events before this moment (what has waited beyond its maximum age).
+            waiting_before: Only rows that wait since before this moment, by `Delivery.ages_from` (what has
+                waited beyond its maximum age).
         """
         ...
 
@@ -174,13 +175,16 @@ class Operations(Protocol):
     def release(
         self, webhook_ids: Collection[str], *, reason: str, per_second: float | None = None
     ) -> frozenset[str]:
-        """Let held rows go: pending, due at once, or spread over time at *per_second*."""
+        """Let held rows go: pending, due at once, or spread over time at *per_second*.
+
+        Their maximum age counts from then.
+        """
         ...
 
     def resend(
         self, webhook_ids: Collection[str], *, reason: str, per_second: float | None = None
     ) -> frozenset[str]:
-        """Send dead rows again: same id, attempts counted from 1."""
+        """Send dead rows again: same id, attempts counted from 1, the maximum age from now."""
         ...
 
     def hold(self, webhook_ids: Collection[str], *, reason: str) -> frozenset[str]:

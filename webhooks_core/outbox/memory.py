@@ -17,7 +17,7 @@ from webhooks_core.errors import ConfigError
 from webhooks_core.outbox.base import Claimed, Row, Settled, SettleSink
 from webhooks_core.outbox.rows import Kept, Key, number_of
 from webhooks_core.outbox.shelf import Shelf
-from webhooks_core.outbox.states import ENDED, Cause, may_move, resent
+from webhooks_core.outbox.states import ENDED, Cause, may_move, released, resent
 from webhooks_core.outbox.turns import dealt
 from webhooks_core.settlement import Delivery
 
@@ -94,14 +94,14 @@ class MemoryOutbox:
         limit: int,
         lease_seconds: float,
         endpoints: Mapping[EndpointId, int],
-        created_before: float | None = None,
+        waiting_before: float | None = None,
     ) -> Sequence[Claimed]:
         """Lease due rows; see `Outbox.claim`."""
         with self._lock:
             now = self.now()
             self._shelf.promote(now)
             hands = [
-                self._shelf.hand(name, min(most, limit), created_before=created_before)
+                self._shelf.hand(name, min(most, limit), waiting_before=waiting_before)
                 for name, most in endpoints.items()
                 if most > 0
             ]
@@ -227,9 +227,10 @@ class MemoryOutbox:
             rows = self._movable(webhook_ids, cause)
             for place, row in enumerate(rows):
                 row.go(cause, reason=reason)
-                if cause is Cause.RESEND:
-                    row.delivery = resent(row.delivery)
-                self._shelf.put(row, now if per_second is None else now + place / per_second, now=now)
+                due_at = now if per_second is None else now + place / per_second
+                put_back = resent if cause is Cause.RESEND else released
+                row.delivery = put_back(row.delivery, at=due_at)
+                self._shelf.put(row, due_at, now=now)
             return frozenset(row.delivery.webhook_id for row in rows)
 
     def _take_out(self, webhook_ids: Collection[str], cause: Cause, reason: str) -> frozenset[str]:

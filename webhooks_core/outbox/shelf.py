@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
@@ -78,12 +79,13 @@ class Shelf:
             self.take_out(row)
             if row.state is State.CLAIMED:
                 row.go(Cause.LEASE_RAN_OUT, reason="lease ran out")
+                row.delivery = replace(row.delivery, sent_before=True)
             if not self._is_behind(row):
                 self._make_ready(row)
             else:
                 self._keep_going(row, now=now)
 
-    def hand(self, name: EndpointId, most: int, *, created_before: float | None) -> list[Kept]:
+    def hand(self, name: EndpointId, most: int, *, waiting_before: float | None) -> list[Kept]:
         """Return the first *most* ready rows of one endpoint, in turn; they stay where they are."""
         ready = self._ready.get(name, [])
         looked_at: list[_ReadyPlace] = []
@@ -93,7 +95,7 @@ class Shelf:
             if _is_stale(place):
                 continue
             looked_at.append(place)
-            if created_before is None or place[-1].delivery.created_at < created_before:
+            if waiting_before is None or place[-1].delivery.ages_from < waiting_before:
                 hand.append(place[-1])
         for place in looked_at:
             heapq.heappush(ready, place)

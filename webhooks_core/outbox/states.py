@@ -102,6 +102,11 @@ def may_move(state: State, cause: Cause) -> bool:
     return (state, cause) in TRANSITIONS
 
 
-def resent(delivery: Delivery) -> Delivery:
-    """Return *delivery* as a person sends it again: the same id and bytes, all attempts before it."""
-    return replace(delivery, attempt=1, spent_seconds=0.0, planned_wait_seconds=0.0)
+def resent(delivery: Delivery, *, at: float) -> Delivery:
+    """Return *delivery* as a person sends it again at *at*: the same id and bytes, all attempts before it."""
+    return replace(delivery, attempt=1, spent_seconds=0.0, planned_wait_seconds=0.0, waits_since=at)
+
+
+def released(delivery: Delivery, *, at: float) -> Delivery:
+    """Return *delivery* as a person lets it go at *at*: it goes on where it was, and waits anew."""
+    return replace(delivery, waits_since=at)

@@ -80,6 +80,7 @@ class Attempter:
             return self._held(delivery, f"cannot be sent: {error}")
         except Exception as error:  # noqa: BLE001 - told as the reason; one broken row must not stop the others
             reason = f"attempt broke with {type(error).__name__}"
+            delivery = replace(delivery, sent_before=True)  # how far it came, nobody knows
             if claimed.claims >= BROKEN_CLAIMS:
                 return self._held(delivery, reason)
             return self._waiting(delivery, reason, BROKEN_SECONDS)

@@ -148,7 +148,7 @@ class Errands:
         refused = dict.fromkeys(self._claiming.refused(ready), batch)
         found = self._claimed(batch, unknown) if unknown else ()
         before = store_now - self._policy.max_age_seconds
-        aged = self._claimed(batch, refused, created_before=before) if refused else ()
+        aged = self._claimed(batch, refused, waiting_before=before) if refused else ()
         return bool(found or aged)
 
     def _look_again_at(self, wishes: Wishes, caps: Mapping[EndpointId, int], *, now: float) -> float:
@@ -174,7 +174,7 @@ class Errands:
         return store_now
 
     def _claimed(
-        self, most: int, caps: Mapping[EndpointId, int], *, created_before: float | None = None
+        self, most: int, caps: Mapping[EndpointId, int], *, waiting_before: float | None = None
     ) -> Sequence[Claimed] | None:
         lease = self._policy.lease
         asked_at = self._monotonic()
@@ -185,7 +185,7 @@ class Errands:
                 limit=most,
                 lease_seconds=lease.seconds,
                 endpoints=caps,
-                created_before=created_before,
+                waiting_before=waiting_before,
             ),
         )
         if claims:

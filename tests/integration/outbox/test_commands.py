@@ -210,6 +210,18 @@ def test_release_spreads_over_time_and_leaves_what_is_too_old(world: World, comm
     assert world.outbox.next_due() is not None
 
 
+def test_release_counts_the_age_of_what_a_person_put_back_from_then(world: World, command: Command) -> None:
+    """Sent again today and held once more, last week's delivery is young."""
+    (webhook_id,) = dead(world, 1)
+    aged(world, [webhook_id], 7 * 86_400)
+    world.outbox.resend([webhook_id], reason="repaired")
+    world.outbox.hold([webhook_id], reason="wait")
+
+    code, answer = command("release", "--all", "--reason", "on again")
+
+    assert (code, answer["moved"], answer["left"]) == (0, 1, {})
+
+
 def test_drop_gives_up_and_needs_a_choice(world: World, command: Command) -> None:
     """Ids or --all, never both and never neither; what is dropped stays visible."""
     ids = held(world, 2)

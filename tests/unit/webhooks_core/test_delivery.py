@@ -329,6 +329,45 @@ def test_it_waits_for_a_breaker_for_a_day(desk: Desk, age: float, kind: type) ->
         assert desk.seen.of(events.GivenUp)[0].attempts == 1
 
 
+@pytest.mark.parametrize(("waited", "kind"), [(86_399.9, Waiting), (86_400.0, DeadLettered)])
+def test_what_a_person_put_back_waits_for_a_day_from_then(desk: Desk, waited: float, kind: type) -> None:
+    """A resend of last week's delivery does not die at once because its breaker is open."""
+    desk.fail(5)
+
+    settlement = desk.attempt(delivery(created_at=NOW - 7 * 86_400, waits_since=NOW - waited))
+
+    assert isinstance(settlement, kind)
+
+
+@pytest.mark.parametrize(
+    ("sent_before", "outcome"),
+    [(True, Outcome.DUPLICATE_UNCONFIRMED), (False, Outcome.SIGNATURE_REJECTED)],
+)
+def test_a_receiver_that_knows_the_id_after_a_crash_has_not_rejected_the_signature(
+    desk: Desk, sent_before: bool, outcome: Outcome
+) -> None:
+    """Receivers written to the seeds mark an id before they handle it, and answer 401 from then on."""
+    desk.answers(Response(status=401, body=b"Duplicate webhook (replay detected)"))
+
+    settlement = desk.attempt(delivery(sent_before=sent_before))
+
+    assert isinstance(settlement, DeadLettered)
+    assert settlement.outcome is outcome
+    assert settlement.record is not None
+    assert (settlement.record.attempt, settlement.record.outcome) == (1, outcome)
+
+
+@pytest.mark.parametrize("answer", [503, 401, TimedOut()], ids=["retried", "final", "timed-out"])
+def test_every_attempt_leaves_word_that_it_was_made(desk: Desk, answer: Answer) -> None:
+    """So that the next request of the same id is known to be a later one, whatever its number."""
+    desk.answers(answer)
+
+    settlement = desk.attempt()
+
+    assert isinstance(settlement, (Retrying, DeadLettered))
+    assert settlement.delivery.sent_before
+
+
 def test_the_fifth_failed_delivery_opens_and_the_sixth_waits(desk: Desk) -> None:
     """Through the sender: OPENED is told before GivenUp."""
     desk.answers(then=400)
@@ -363,7 +402,8 @@ def test_a_failed_probe_spends_no_attempt(desk: Desk) -> None:
     settlement = desk.attempt(delivery(attempt=3))
 
     assert isinstance(settlement, Waiting)
-    assert settlement.delivery == delivery(attempt=3, spent_seconds=settlement.delivery.spent_seconds)
+    spent = settlement.delivery.spent_seconds
+    assert settlement.delivery == delivery(attempt=3, spent_seconds=spent, sent_before=True)
     assert settlement.delivery.spent_seconds == pytest.approx(0.1)
     assert settlement.reason == "probe failed"
     assert settlement.retry_at == pytest.approx(NOW + 60.1 + 120)

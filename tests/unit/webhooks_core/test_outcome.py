@@ -56,6 +56,14 @@ def test_a_later_attempt_can_meet_the_mark_of_an_earlier_one(status: int, body: 
     assert classify(answer(status, body), attempt=3) is Outcome.DUPLICATE_UNCONFIRMED
 
 
+@pytest.mark.parametrize("status", [401, 403, 409])
+def test_attempt_one_can_meet_the_mark_of_a_request_that_nobody_counted(status: int) -> None:
+    """After a crash, or a person's resend, attempts count from 1 and the receiver has seen the id."""
+    outcome = classify(answer(status, b"duplicate"), attempt=1, sent_before=True)
+
+    assert outcome is Outcome.DUPLICATE_UNCONFIRMED
+
+
 @pytest.mark.parametrize(
     ("status", "body", "attempt", "wanted"),
     [

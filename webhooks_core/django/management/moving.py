@@ -14,7 +14,7 @@ from typing import Any
 
 from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.django.answer import Answer, Exit
-from webhooks_core.django.management.picking import Pick, add_filters, moment, outbox, refused
+from webhooks_core.django.management.picking import AGES_FROM, Pick, add_filters, moment, outbox, refused
 from webhooks_core.django.models import Delivery
 from webhooks_core.outbox.states import State
 from webhooks_core.outcome import Outcome
@@ -50,7 +50,7 @@ def add(verbs: Any) -> None:
     release.add_argument(
         "--max-age",
         default=f"{round(MAX_AGE_SECONDS / 3600)}h",
-        help="leave what was recorded longer ago (default: %(default)s)",
+        help="leave what was recorded, or put back by a person, longer ago (default: %(default)s)",
     )
     _add_words(release, rate=True)
     release.set_defaults(answer=release_deliveries)
@@ -80,8 +80,9 @@ def release_deliveries(options: dict[str, Any]) -> Answer:
     """Let go of the held ones that are not too old."""
     kept = outbox()
     oldest = moment(options["max_age"], now=kept.now())
-    rows = list(_picked(options, State.HELD.value).rows(kept).values_list("webhook_id", "created_at"))
-    young = [webhook_id for webhook_id, created_at in rows if created_at >= oldest]
+    held = _picked(options, State.HELD.value).rows(kept)
+    rows = list(held.values_list("webhook_id", AGES_FROM))
+    young = [webhook_id for webhook_id, ages_from in rows if ages_from >= oldest]
     return _move(
         options,
         young,

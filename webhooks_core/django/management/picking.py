@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from webhooks_core.django import conf, wiring
 from webhooks_core.django.answer import Answer, Exit
@@ -22,6 +23,9 @@ from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.errors import ConfigError
 
 _SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+AGES_FROM = Coalesce("waits_since", "created_at")
+"""From when a row's maximum age counts, as `Delivery.ages_from` says it."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 

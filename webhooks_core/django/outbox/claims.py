@@ -32,8 +32,9 @@ _READY = (
 )
 _AGED = (
     "SELECT * FROM (SELECT {columns} FROM webhooks_delivery WHERE id IN (SELECT id FROM"
-    " (SELECT id, created_at FROM webhooks_delivery WHERE environment = %s AND endpoint_id = %s"
-    f" AND turn IS NOT NULL ORDER BY turn, id LIMIT {HEAD}) head WHERE created_at < %s)"
+    " (SELECT id, created_at, waits_since FROM webhooks_delivery WHERE environment = %s AND endpoint_id = %s"
+    f" AND turn IS NOT NULL ORDER BY turn, id LIMIT {HEAD}) head"
+    " WHERE COALESCE(waits_since, created_at) < %s)"
     " AND turn IS NOT NULL ORDER BY turn, id LIMIT %s{lock}) part"
 )
 _TAKEN = (
@@ -49,15 +50,15 @@ class Search:
     environment: str
     endpoints: Mapping[EndpointId, int]
     limit: int
-    created_before: float | None = None
+    waiting_before: float | None = None
 
     def parts(self, counts: Mapping[EndpointId, int]) -> Iterable[tuple[str, tuple[Value, ...]]]:
         """Return a SELECT and its parameters for each endpoint."""
         for name, most in counts.items():
-            if self.created_before is None:
+            if self.waiting_before is None:
                 yield _READY, (self.environment, name, most)
             else:
-                yield _AGED, (self.environment, name, self.created_before, most)
+                yield _AGED, (self.environment, name, self.waiting_before, most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

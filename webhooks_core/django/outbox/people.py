@@ -20,8 +20,10 @@ PORTION = 500  # rows of one transaction: a bulk never keeps SQLite's lock, or a
 
 _BEGINS_AGAIN = " attempt = 1, spent_seconds = 0, planned_wait_seconds = 0,"
 _MOVED = (
-    "WITH v(id, due_at) AS (VALUES {values}) UPDATE webhooks_delivery SET state = %s, turn = NULL,{again}"
-    " due_at = CAST(v.due_at AS double precision), reason = %s, changed_at = %s"
+    "WITH v(id, due_at, since) AS (VALUES {values}) UPDATE webhooks_delivery"
+    " SET state = %s, turn = NULL,{again}"
+    " due_at = CAST(v.due_at AS double precision), reason = %s, changed_at = %s,"
+    " waits_since = COALESCE(CAST(v.since AS double precision), waits_since)"
     " FROM v WHERE webhooks_delivery.id = v.id AND webhooks_delivery.state IN ({states})"
     " RETURNING webhooks_delivery.webhook_id"
 )
@@ -61,6 +63,11 @@ class Move:
             return None
         return LOOK_NOW if self.per_second is None else now + place / self.per_second
 
+    def waits_since(self, place: int, *, now: float) -> float | None:
+        """Return from when its maximum age counts; None: as before."""
+        due_at = self.due_at(place, now=now)
+        return None if due_at is None else max(due_at, now)
+
 
 def move(database: Database, webhook_ids: Collection[str], what: Move, *, environment: str) -> frozenset[str]:
     """Move the rows that have the arrow; return their ids."""
@@ -87,10 +94,11 @@ def _portion(
         database.lock(cursor, [(environment, *key) for key in keys])
         flat: list[Value] = []
         for place, (number, _, _) in enumerate(rows):
-            flat += (number, what.due_at(before + place, now=begun))
+            due_at = what.due_at(before + place, now=begun)
+            flat += (number, due_at, what.waits_since(before + place, now=begun))
         again = _BEGINS_AGAIN if what.cause is Cause.RESEND else ""
         cursor.execute(
-            _MOVED.format(values=", ".join(["(%s, %s)"] * len(rows)), again=again, states=states),
+            _MOVED.format(values=", ".join(["(%s, %s, %s)"] * len(rows)), again=again, states=states),
             [*flat, what.goal.value, what.reason[:MAX_REASON_CHARACTERS], begun],
         )
         moved = {row[0] for row in cursor.fetchall()}

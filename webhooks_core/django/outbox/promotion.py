@@ -36,12 +36,15 @@ _PLACES = (
 )
 _PROMOTED = (
     " UPDATE webhooks_delivery SET turn = v.turn, due_at = NULL, state = %s, reason ="
-    " CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out' ELSE webhooks_delivery.reason END"
+    " CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out' ELSE webhooks_delivery.reason END,"
+    " sent_before = CASE WHEN webhooks_delivery.state = 'claimed' THEN TRUE"
+    " ELSE webhooks_delivery.sent_before END"
     " FROM v WHERE webhooks_delivery.id = v.id"
 )
 _PARKED = (
     "UPDATE webhooks_delivery SET due_at = NULL, state = %s, reason ="
-    " CASE WHEN state = 'claimed' THEN 'lease ran out' ELSE reason END WHERE id IN ({})"
+    " CASE WHEN state = 'claimed' THEN 'lease ran out' ELSE reason END,"
+    " sent_before = CASE WHEN state = 'claimed' THEN TRUE ELSE sent_before END WHERE id IN ({})"
 )
 _ALIVE = "state IN ('pending', 'claimed', 'held')"
 _OF_KEY = "environment = %s AND endpoint_id = %s AND ordering_key = %s"

@@ -127,14 +127,14 @@ class DjangoOutbox:
         limit: int,
         lease_seconds: float,
         endpoints: Mapping[EndpointId, int],
-        created_before: float | None = None,
+        waiting_before: float | None = None,
     ) -> Sequence[Claimed]:
         """Lease due rows; see `Outbox.claim`."""
         search = claims.Search(
             environment=self.environment,
             endpoints=endpoints,
             limit=limit,
-            created_before=created_before,
+            waiting_before=waiting_before,
         )
         token = self._new_token()
         with self.database.transaction() as cursor:

@@ -23,7 +23,7 @@ from webhooks_core.settlement import AttemptRecord, Delivery
 COLUMNS = (
     "id, webhook_id, endpoint_id, event, body, unit, admitted_by, ordering_key, state, claims, attempt,"
     " spent_seconds, planned_wait_seconds, created_at, environment, due_at, reason, worker, changed_at,"
-    " last_outcome, last_status"
+    " last_outcome, last_status, sent_before, waits_since"
 )
 ATTEMPT_COLUMNS = "number, outcome, started_at, elapsed_seconds, status, error, is_probe"
 
@@ -73,12 +73,14 @@ class Stored:
         (
             number, webhook_id, endpoint_id, event, body, unit, admitted_by, ordering_key, state, claims,
             attempt, spent_seconds, planned_wait_seconds, created_at, environment, due_at, reason, worker,
-            changed_at, last_outcome, last_status,
+            changed_at, last_outcome, last_status, sent_before, waits_since,
         ) = columns  # fmt: skip
         numbers = (claims, attempt, spent_seconds, planned_wait_seconds, created_at)
         problem = "" if state == State.PENDING else "the row's state is not a known one"
-        if not all(isinstance(number, (int, float)) for number in numbers):  # SQLite keeps what it is given
+        # SQLite keeps what it is given.
+        if not all(isinstance(number, (int, float)) for number in (*numbers, waits_since or 0.0)):
             problem = "the row's numbers cannot be read"
+            waits_since = None
             claims, attempt, spent_seconds, planned_wait_seconds, created_at = 0, 1, 0.0, 0.0, 0.0
         delivery = Delivery(
             webhook_id=webhook_id,
@@ -91,6 +93,8 @@ class Stored:
             spent_seconds=spent_seconds,
             planned_wait_seconds=planned_wait_seconds,
             admitted_by=admitted_by or None,
+            sent_before=bool(sent_before),
+            waits_since=waits_since,
         )
         return cls(
             number=number,

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from webhooks_core.outbox.base import Claimed, Settled
-from webhooks_core.outbox.states import ENDED, TRANSITIONS, After, Cause, State, after, may_move, resent
+from webhooks_core.outbox.states import (
+    ENDED,
+    TRANSITIONS,
+    After,
+    Cause,
+    State,
+    after,
+    may_move,
+    released,
+    resent,
+)
 from webhooks_core.outcome import Outcome
 from webhooks_core.retry import DeadLetter, RetryAt
 from webhooks_core.settlement import (
@@ -93,4 +103,20 @@ def test_a_resend_begins_again_with_the_same_bytes() -> None:
         planned_wait_seconds=6.0,
     )
 
-    assert resent(tired) == Delivery(webhook_id="w", event="tested", body=b"{}", created_at=NOW, unit="101")
+    again = resent(tired, at=NOW + 90)
+
+    assert again == Delivery(
+        webhook_id="w", event="tested", body=b"{}", created_at=NOW, unit="101", waits_since=NOW + 90
+    )
+
+
+def test_a_release_goes_on_where_it_was_and_waits_anew() -> None:
+    """The attempts that were made count; the time in which it was held does not."""
+    held = Delivery(
+        webhook_id="w", event="tested", body=b"{}", created_at=NOW, attempt=2, planned_wait_seconds=2.0
+    )
+
+    free = released(held, at=NOW + 90)
+
+    assert (free.attempt, free.planned_wait_seconds) == (2, 2.0)
+    assert (held.ages_from, free.ages_from) == (NOW, NOW + 90)

@@ -10,7 +10,9 @@ from tests.unit.webhooks_core.worker.bench import BOOT, NOW, A, B, Bench, policy
 from webhooks_core.delivery import Permit, PermitVerdict
 from webhooks_core.outbox.base import State
 from webhooks_core.outbox.memory import MemoryOutbox
+from webhooks_core.outcome import Outcome
 from webhooks_core.rate import RatePolicy
+from webhooks_core.transport.base import Response
 from webhooks_core.worker.events import ClaimLost, ClockOff, ForeignRows, OutboxFailed, OutboxRecovered
 from webhooks_core.worker.plan import Phase
 from webhooks_core.worker.service import WorkerStatus
@@ -324,6 +326,45 @@ def test_what_waited_for_an_open_breaker_beyond_its_age_is_given_up() -> None:
     assert bench.row(old).reason == "circuit open beyond the maximum age"
     assert young is not None
     assert bench.row(young).state is State.PENDING
+
+
+def test_a_resend_older_than_the_maximum_age_waits_for_its_breaker_from_then() -> None:
+    """A person sends last week's delivery again while the breaker is open: it is not given up at once."""
+    policy = policy_of(threads=1, max_age_seconds=100.0, sweep_seconds=10.0)
+    bench = Bench([404], max_fails=1, policy=policy)
+    old = bench.add(0)
+    bench.work()
+    bench.now += 1_000
+    bench.breakers.apply("a", _forced_open(), now=bench.now)
+    bench.outbox.resend([old], reason="repaired")
+    states = []
+    for _ in range(12):
+        bench.now += 10
+        bench.work()
+        states.append(bench.row(old).state)
+
+    assert states[:9] == [State.PENDING] * 9
+    assert states[-1] is State.DEAD
+
+
+@pytest.mark.parametrize("death", ["crash", "resend"])
+def test_a_receiver_that_marks_first_is_not_taken_for_one_that_rejects_signatures(death: str) -> None:
+    """It has seen the id, whoever sends it now: that is for a person, and no evidence against the secret."""
+    duplicate = Response(status=401, body=b"Duplicate webhook (replay detected)")
+    bench = Bench([404, duplicate] if death == "resend" else [duplicate])
+    webhook_id = bench.add(0)
+    if death == "resend":
+        bench.work()
+        bench.outbox.resend([webhook_id], reason="repaired")
+    else:
+        bench.outbox.claim(worker="w0", limit=1, lease_seconds=15.0, endpoints={A: 1})
+    bench.now += 15
+
+    bench.work()
+
+    last = bench.row(webhook_id).attempts[-1]
+    assert (last.attempt, last.outcome) == (1, Outcome.DUPLICATE_UNCONFIRMED)
+    assert bench.row(webhook_id).state is State.DEAD
 
 
 def _forced_open() -> object:

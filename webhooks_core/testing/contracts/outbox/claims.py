@@ -5,6 +5,8 @@ See `contracts/__init__`; the words are those of `words.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from webhooks_core.endpoint import DEFAULT_ID
@@ -71,7 +73,7 @@ class ClaimsContract(OutboxWords):
         (second,) = self.claim(outbox, worker="w2")
 
         assert not before
-        assert second.delivery == first.delivery
+        assert second.delivery == replace(first.delivery, sent_before=True)
         assert second.token != first.token
         assert second.claims == 2
 
@@ -155,7 +157,7 @@ class ClaimsContract(OutboxWords):
     def test_only_what_has_waited_longer_is_claimed_when_asked(
         self, outbox: OutboxUnderTest, clock: HandClock
     ) -> None:
-        """`created_before` is exclusive, and what is younger stays claimable."""
+        """`waiting_before` is exclusive, and what is younger stays claimable."""
         old = self.add(outbox, 1)
         clock.advance(10)
         young = self.add(outbox, 2)

@@ -128,7 +128,33 @@ class LeasesContract(OutboxWords):
         (again,) = self.claim(outbox)
 
         assert not before
-        assert again.delivery == replace(claimed.delivery, attempt=2, planned_wait_seconds=2.0)
+        following = replace(claimed.delivery, attempt=2, planned_wait_seconds=2.0, sent_before=True)
+        assert again.delivery == following
+
+    def test_a_row_whose_lease_ran_out_may_have_been_sent(
+        self, outbox: OutboxUnderTest, clock: HandClock
+    ) -> None:
+        """Its worker may have died with the request on the wire; the row says so ever after."""
+        self.add(outbox, 1)
+        (first,) = self.claim(outbox)
+        clock.advance(LEASE)
+        (second,) = self.claim(outbox, worker="w2")
+        outbox.settle([self.waits(second, until=NOW)])
+        (third,) = self.claim(outbox, worker="w2")
+
+        assert [claimed.delivery.sent_before for claimed in (first, second, third)] == [False, True, True]
+
+    def test_a_row_that_only_waited_was_not_sent(self, outbox: OutboxUnderTest) -> None:
+        """Claimed twice, held and released: no request was made."""
+        webhook_id = self.add(outbox, 1)
+        outbox.settle([self.waits(self.claim(outbox)[0], until=NOW)])
+        outbox.settle([self.held(self.claim(outbox)[0])])
+        outbox.release([webhook_id], reason="r")
+
+        (claimed,) = self.claim(outbox)
+
+        assert claimed.claims == 3
+        assert not claimed.delivery.sent_before
 
     def test_the_sink_is_told_what_is_settled_and_nothing_else(self, clock: HandClock) -> None:
         """A stale token's settlement never reaches it; without any that holds it is not called."""

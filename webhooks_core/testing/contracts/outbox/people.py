@@ -5,6 +5,8 @@ See `contracts/__init__`; the words are those of `words.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from webhooks_core.outbox.base import State
 from webhooks_core.testing.contracts.outbox.words import (
     NOW,
@@ -74,7 +76,7 @@ class PeopleContract(OutboxWords):
 
         (again,) = self.claim(outbox)
 
-        assert again.delivery == first.delivery
+        assert again.delivery == replace(first.delivery, sent_before=True, waits_since=NOW + 2)
         assert again.claims == 3
         assert len(self.row(outbox, webhook_id).attempts) == 2
 
@@ -92,6 +94,30 @@ class PeopleContract(OutboxWords):
             seen.append(len(self.claim(outbox)))
             clock.advance(0.5)
         assert seen == [1, 1, 1, 1]
+
+    def test_what_people_put_back_waits_anew(self, outbox: OutboxUnderTest, clock: HandClock) -> None:
+        """Its maximum age counts from the moment for which it was put back, not from its event."""
+        ids = [self.add(outbox, number) for number in range(2)]
+        outbox.settle([self.held(claimed) for claimed in self.claim(outbox)])
+        clock.advance(100)
+
+        outbox.release(ids, reason="r", per_second=0.5)
+
+        first = self.claim(outbox, before=NOW + 100)
+        second = self.claim(outbox, before=NOW + 101)
+        clock.advance(2)
+        third = self.claim(outbox)
+        assert [self.ids(claims) for claims in (first, second, third)] == [[], ids[:1], ids[1:]]
+        assert [claims[0].delivery.waits_since for claims in (second, third)] == [NOW + 100, NOW + 102]
+
+    def test_what_people_keep_back_waits_as_before(self, outbox: OutboxUnderTest, clock: HandClock) -> None:
+        """Being held is no reason to be young again; being let go is."""
+        webhook_id = self.add(outbox, 1)
+        clock.advance(50)
+
+        outbox.hold([webhook_id], reason="h")
+
+        assert self.row(outbox, webhook_id).delivery.waits_since is None
 
     def test_a_row_that_was_claimed_cannot_be_held_or_dropped(self, outbox: OutboxUnderTest) -> None:
         """It may be on the wire right now."""

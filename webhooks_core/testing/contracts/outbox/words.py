@@ -103,7 +103,7 @@ class OutboxWords(ABC):
             limit=most,
             lease_seconds=LEASE,
             endpoints={DEFAULT_ID: most},
-            created_before=before,
+            waiting_before=before,
         )
 
     def ids(self, claims: Sequence[Claimed]) -> list[str]:
@@ -125,7 +125,8 @@ class OutboxWords(ABC):
 
     def failed(self, claimed: Claimed, *, when: float, skew: float = 0.0) -> Settled:
         """An attempt failed, the next one is at *when*."""
-        following = replace(claimed.delivery, attempt=claimed.delivery.attempt + 1, planned_wait_seconds=2.0)
+        attempt = claimed.delivery.attempt + 1
+        following = replace(claimed.delivery, attempt=attempt, planned_wait_seconds=2.0, sent_before=True)
         decision = RetryAt(when=when, wait_seconds=2.0, reason="schedule")
         record = self.record(claimed, Outcome.SERVER_ERROR)
         settlement = Retrying(delivery=following, record=record, decision=decision)
@@ -143,7 +144,7 @@ class OutboxWords(ABC):
     def given_up(self, claimed: Claimed) -> Settled:
         """No attempt will follow."""
         settlement = DeadLettered(
-            delivery=claimed.delivery,
+            delivery=replace(claimed.delivery, sent_before=True),
             outcome=Outcome.CLIENT_ERROR,
             decision=DeadLetter(reason="client_error is not retried"),
             record=self.record(claimed, Outcome.CLIENT_ERROR),
