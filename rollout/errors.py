@@ -5,7 +5,8 @@
     ├ FlagNotFound (key, known_near)     no such flag: define it or correct the key
     ├ TypeMismatch (key, wanted, got)    a flag of another type was asked for
     ├ TargetingKeyMissing (key)          no unit was given
-    └ InvalidContext (key, problem)      a unit or attribute that cannot be used
+    ├ InvalidContext (key, problem)      a unit or attribute that cannot be used
+    └ KillFileStuck (path, problem)      the kill file could not be made, or removed
 
 Evaluating a flag raises none of them: there they become the reason and the code of a `Decision`. They are
 raised where a person builds something: a percentage, a flag, a configuration. Messages name the place and
@@ -18,6 +19,7 @@ __all__ = [
     "ConfigError",
     "FlagNotFound",
     "InvalidContext",
+    "KillFileStuck",
     "RolloutError",
     "TargetingKeyMissing",
     "TypeMismatch",
@@ -92,3 +94,15 @@ class InvalidContext(RolloutError):
 
     def __str__(self) -> str:
         return f"flag {self.key!r}: {self.problem}"
+
+
+class KillFileStuck(RolloutError):
+    """The kill file is not as it was asked to be. Make or remove it by hand: *path* says where."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"kill file {self.path!a}: {self.problem}"

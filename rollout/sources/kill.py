@@ -1,8 +1,8 @@
 """The kill switch: a file whose being there stops everything, with the database and the cache down.
 
-One path per host, one `stat`, no parsing. The invariant: any answer to `stat` but "not there" means
-killed: no permission, a loop of links, a directory, a path that cannot be a path. Explained in
-docs/explanation/bucketing.md.
+One path per host, one `stat`, no parsing. The invariants: any answer to `stat` but "not there" means
+killed: no permission, a loop of links, a directory, a path that cannot be a path; and whoever pulls or
+releases the switch has looked afterwards. Explained in docs/how-to/stop-everything.md.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 
 from rollout.controls import NOT_KILLED, KillState
+from rollout.errors import KillFileStuck
 
 __all__ = ["DEFAULT_PATH", "VARIABLE", "KillFile"]
 
@@ -44,6 +45,45 @@ class KillFile:
         except Exception as error:  # noqa: BLE001 (whatever stat says but "not there" means killed)
             return KillState(killed=True, why=f"{self.path!a} cannot be asked for ({type(error).__name__})")
         return KillState(killed=True, why=f"{self.path!a} is there")
+
+    def pull(self, note: str = "") -> None:
+        """Make the file, and its directory where that is missing; a file that is there stays, and counts.
+
+        Args:
+            note: One line for a person who finds the file. Nobody else reads it.
+
+        Raises:
+            KillFileStuck: It could not be made, so nothing was stopped by it.
+        """
+        problem = ""
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o644)
+            try:
+                os.write(handle, f"{note}\n".encode(errors="replace"))
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except (OSError, ValueError) as error:  # it may be there all the same, as something else: look
+            problem = type(error).__name__
+        if not self.state().killed:
+            raise KillFileStuck(self.path, f"could not be made ({problem})")
+
+    def release(self) -> bool:
+        """Remove the file; of a link, what it points at. Return whether there was one.
+
+        Raises:
+            KillFileStuck: It is still there, or cannot be asked for.
+        """
+        was_there = self.state().killed
+        problem = ""
+        try:
+            os.unlink(os.path.realpath(self.path))
+        except (OSError, ValueError) as error:  # not there is what was wanted; for the rest, look
+            problem = type(error).__name__
+        if self.state().killed:
+            raise KillFileStuck(self.path, f"could not be removed ({problem})")
+        return was_there
 
     def __repr__(self) -> str:
         return f"KillFile({self.path!r})"

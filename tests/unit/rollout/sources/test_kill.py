@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout.errors import KillFileStuck
 from rollout.sources.kill import DEFAULT_PATH, KillFile
 
 
@@ -95,3 +96,58 @@ def test_a_relative_path_is_made_absolute_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir("/")
 
     assert kill.state().killed
+
+
+def test_pulling_makes_the_file_and_its_folder_and_says_why_inside(tmp_path: Path) -> None:
+    """The note is for a person; a second pull adds one and changes nothing."""
+    kill = KillFile(str(tmp_path / "lib" / "kill"))
+
+    kill.pull("smoke in the logs")
+    kill.pull()
+
+    assert kill.state().killed
+    assert (tmp_path / "lib" / "kill").read_text() == "smoke in the logs\n\n"
+
+
+def test_pulling_what_is_there_as_something_else_is_pulled(tmp_path: Path) -> None:
+    """A folder in its place counts as killed, so there is nothing to complain about."""
+    (tmp_path / "kill").mkdir()
+
+    KillFile(str(tmp_path / "kill")).pull("why")
+
+    assert KillFile(str(tmp_path / "kill")).state().killed
+
+
+def test_a_file_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may believe that everything stopped when it did not."""
+
+    def refused(*_arguments: object, **_options: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+
+    with pytest.raises(KillFileStuck, match=r"could not be made \(PermissionError\)") as caught:
+        KillFile(str(tmp_path / "kill")).pull("why")
+
+    assert caught.value.path == str(tmp_path / "kill")
+
+
+def test_releasing_removes_the_file_and_says_whether_there_was_one(tmp_path: Path) -> None:
+    """Of a link, what it points at: a link to nothing is not killed."""
+    (tmp_path / "shared").touch()
+    (tmp_path / "kill").symlink_to(tmp_path / "shared")
+    kill = KillFile(str(tmp_path / "kill"))
+
+    answers = [kill.release(), kill.release()]
+
+    assert answers == [True, False]
+    assert not (tmp_path / "shared").exists()
+    assert not kill.state().killed
+
+
+def test_a_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    """A folder in its place has to be looked at by a person."""
+    (tmp_path / "kill").mkdir()
+
+    with pytest.raises(KillFileStuck, match="could not be removed"):
+        KillFile(str(tmp_path / "kill")).release()

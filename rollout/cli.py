@@ -1,0 +1,148 @@
+"""`rolloutctl`: the kill switch of this host from a shell, with nothing else working.
+
+Needs a Python and this package: no Django, no settings, no database, no cache, no network. Invariants: what
+it says it has looked for; a command that did not do what it was asked for ends with another code than 0.
+Every command and exit code is in docs/reference/commands.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from rollout.errors import KillFileStuck
+from rollout.sources.kill import DEFAULT_PATH, VARIABLE, KillFile
+from rollout.sources.trip import Tripwire
+
+__all__ = ["main"]
+
+DONE, FAILED, REFUSED, KILLED = 0, 1, 2, 5
+MAX_REASON_CHARACTERS = 255
+ELSEWHERE = (
+    "Other hosts are not reached by this command. Where the database answers, `manage.py rollout kill` reaches"
+    " them within a second; where it does not, their workers wait by themselves within two."
+)
+
+
+class Said(NamedTuple):
+    """The end of a command: exit code, lines for a person, facts for a program."""
+
+    code: int
+    lines: tuple[str, ...]
+    facts: Mapping[str, object]
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    user: Callable[[], str] = getpass.getuser,
+) -> int:
+    """Run one command and return its exit code; with bad arguments, argparse ends the process with 2."""
+    options = _parser().parse_args(arguments)
+    kill = KillFile(options.file or None)
+    if options.verb == "status":
+        said = _status(kill)
+    elif not options.reason.strip() or len(options.reason) > MAX_REASON_CHARACTERS:
+        problem = f"--reason must be 1 to {MAX_REASON_CHARACTERS} characters: somebody will ask"
+        said = Said(REFUSED, (problem,), {"error": problem})
+    elif options.verb == "kill":
+        said = _kill(kill, note=_note(options.reason, now=clock(), user=user))
+    else:
+        said = _unkill(kill)
+    return _print(said, as_json=options.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rolloutctl", description="The kill switch of this host, with nothing else working."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, about in (
+        ("kill", "stop every send of this host before its next attempt"),
+        ("unkill", "remove the kill file"),
+        ("status", "whether this host is stopped, and by what"),
+    ):
+        verb = verbs.add_parser(name, help=about, description=about)
+        verb.add_argument(
+            "--file",
+            nargs="?",
+            metavar="PATH",
+            help=f"the kill file, where neither {VARIABLE} nor {DEFAULT_PATH} is it",
+        )
+        verb.add_argument("--json", action="store_true", help="one JSON object instead of text")
+        if name != "status":
+            verb.add_argument("--reason", required=True, help="why; it is kept in the file")
+    return parser
+
+
+def _note(reason: str, *, now: float, user: Callable[[], str]) -> str:
+    """Return the line for whoever finds the file."""
+    try:
+        actor = user()
+    except Exception:  # noqa: BLE001 (a user without a name must be able to stop everything, too)
+        actor = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"{at} {actor}@{platform.node() or 'host'}: {' '.join(reason.split())}"
+
+
+def _kill(kill: KillFile, *, note: str) -> Said:
+    try:
+        kill.pull(note)
+    except KillFileStuck as error:
+        lines = (f"NOT STOPPED. {error}", "Try `sudo`, or stop the workers themselves.")
+        return Said(FAILED, lines, {**_facts(kill), "error": str(error)})
+    why = kill.state().why
+    first = f"Stopped: {why}. Every attempt of this host looks there first."
+    return Said(DONE, (first, ELSEWHERE), _facts(kill))
+
+
+def _unkill(kill: KillFile) -> Said:
+    try:
+        was_there = kill.release()
+    except KillFileStuck as error:
+        return Said(FAILED, (f"STILL STOPPED. {error}",), {**_facts(kill), "error": str(error)})
+    first = f"The kill file {kill.path!a} is {'removed' if was_there else 'not there'}."
+    rest = _status(kill)
+    return Said(rest.code, (first, *rest.lines), {**rest.facts, "was_there": was_there})
+
+
+def _status(kill: KillFile) -> Said:
+    facts = _facts(kill)
+    if facts["killed"]:
+        return Said(KILLED, (f"Stopped: {facts['why']}.",), facts)
+    first = f"Not stopped on this host: neither {kill.path!a} nor {Tripwire(kill).path!a} is there."
+    return Said(
+        DONE, (first, "Other hosts and other switches were not asked: `manage.py rollout status`."), facts
+    )
+
+
+def _facts(kill: KillFile) -> dict[str, object]:
+    tripwire = Tripwire(kill)
+    by_file, by_trip = kill.state(), tripwire.state()
+    return {
+        "killed": by_file.killed or by_trip.killed,
+        "kill_file": {"path": kill.path, "killed": by_file.killed},
+        "trip_file": {"path": tripwire.path, "killed": by_trip.killed, "trips": len(tripwire.trips())},
+        "why": "; ".join(state.why for state in (by_file, by_trip) if state.killed),
+    }
+
+
+def _print(said: Said, *, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(f"{json.dumps({'ok': said.code == DONE, 'exit_code': said.code, **said.facts})}\n")
+    else:
+        (sys.stdout if said.code == DONE else sys.stderr).write("".join(f"{line}\n" for line in said.lines))
+    return said.code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

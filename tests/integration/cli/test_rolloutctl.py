@@ -1,0 +1,155 @@
+"""`rolloutctl`: the kill switch with nothing else working."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollout import cli
+from rollout.sources.kill import KillFile
+from rollout.sources.trip import Trip, Tripwire
+from tests.conftest import NOW
+
+
+def run(*arguments: str) -> int:
+    """One command in this process, at a fixed moment by a fixed person."""
+    return cli.main(arguments, clock=lambda: NOW, user=lambda: "ana")
+
+
+def test_kill_makes_the_file_and_says_who_is_not_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file holds when, who and why, on one line."""
+    path = tmp_path / "kill"
+
+    code = run("kill", "--reason", "smoke\nin the logs", "--file", str(path))
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert KillFile(str(path)).state().killed
+    assert path.read_text().startswith("2025-11-13T02:13:20Z ana@")
+    assert path.read_text().endswith(": smoke in the logs\n")
+    assert "Stopped: " in said.out and "Other hosts are not reached" in said.out
+
+
+def test_the_variable_names_the_file_where_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--file` without a path is the documented place."""
+    monkeypatch.setenv("ROLLOUT_KILL_FILE", str(tmp_path / "kill"))
+
+    code = run("kill", "--reason", "drill", "--file", "--json")
+
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["kill_file"] == {
+        "path": str(tmp_path / "kill"),
+        "killed": True,
+    }
+
+
+def test_unkill_removes_the_file_and_tells_what_else_stops_the_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A host that has tripped on personal data stays stopped, and the exit code says so."""
+    path = str(tmp_path / "kill")
+    run("kill", "--reason", "drill", "--file", path)
+    Tripwire(KillFile(path)).trip(
+        Trip(at=NOW, flag="f", event="e", kind="phone", place="data.x", process="p")
+    )
+    capsys.readouterr()
+
+    code = run("unkill", "--reason", "drill over", "--file", path)
+
+    assert code == 5
+    assert not (tmp_path / "kill").exists()
+    assert "personal data was found" in capsys.readouterr().err
+
+
+def test_status_is_0_only_where_nothing_stops_the_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """5 while it is stopped; the answer names the file."""
+    path = str(tmp_path / "kill")
+    codes = [run("status", "--file", path)]
+    run("kill", "--reason", "drill", "--file", path)
+    codes.append(run("status", "--file", path, "--json"))
+    codes.append(run("unkill", "--reason", "over", "--file", path))
+
+    assert codes == [0, 5, 0]
+    assert "Not stopped on this host" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_made_or_removed_is_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody may go back to sleep believing that it stopped."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    stuck = run("unkill", "--reason", "x", "--file", str(tmp_path / "folder"))
+    below_a_file = run("kill", "--reason", "x", "--file", f"{tmp_path}/file/kill")
+
+    assert (stuck, below_a_file) == (1, 0)  # what cannot be asked for counts as killed
+    assert "STILL STOPPED" in capsys.readouterr().err
+
+
+def test_a_kill_that_did_not_take_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder may not be written to, and nothing is there: exit code 1."""
+
+    def refused(*_arguments: object, **_options: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+
+    code = run("kill", "--reason", "x", "--file", str(tmp_path / "kill"))
+
+    assert code == 1
+    assert "NOT STOPPED" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 256], ids=["none", "blank", "long"])
+def test_a_reason_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str], *, reason: str) -> None:
+    """Nothing is changed without one."""
+    code = run("kill", "--reason", reason, "--file", str(tmp_path / "kill"))
+
+    assert code == 2
+    assert not (tmp_path / "kill").exists()
+    assert "--reason" in capsys.readouterr().err
+
+
+def test_a_user_without_a_name_can_stop_everything(tmp_path: Path) -> None:
+    """A container often runs under a number that no account has."""
+
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    code = cli.main(["kill", "--reason", "x", "--file", str(tmp_path / "kill")], user=nobody)
+
+    assert code == 0
+    assert "uid " in (tmp_path / "kill").read_text()
+
+
+@pytest.mark.slow
+def test_it_works_where_django_cannot_even_be_imported(tmp_path: Path) -> None:
+    """A module `django` that raises, settings that do not exist: the file is there all the same."""
+    (tmp_path / "django.py").write_text("raise RuntimeError('broken')")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}",
+        "DJANGO_SETTINGS_MODULE": "nowhere.settings",
+        "ROLLOUT_KILL_FILE": str(tmp_path / "kill"),
+    }
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "rollout.cli", "kill", "--reason", "all of it is on fire"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, (tmp_path / "kill").exists()) == (0, True), ended.stderr
