@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from rollout.context import unit_text
 from rollout.decision import Decision, ErrorCode, Reason
@@ -296,7 +296,14 @@ def _log(event: object, error: Exception) -> None:
         place = place.tb_next
     at = "?" if place is None else f"{place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}"
     name = safe(event if isinstance(event, str) else None)
-    setting = f", setting={safe(error.path)}" if isinstance(error, ConfigError) else ""
-    wiring.log_failure(
-        f"Webhook dispatch failed: event={name}, error={type(error).__name__}, at={at}{setting}"
-    )
+    more = f", setting={safe(error.path)}" if isinstance(error, ConfigError) else _remedy(error)
+    wiring.log_failure(f"Webhook dispatch failed: event={name}, error={type(error).__name__}, at={at}{more}")
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about *error*, where it is the project that was not migrated."""
+    if not isinstance(error, DatabaseError):
+        return ""
+    from webhooks_core.django import schema  # models: only where the app is installed
+
+    return f", problem={schema.REMEDY}" if schema.is_behind(error) else ""

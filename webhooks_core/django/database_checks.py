@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
-from webhooks_core.django import conf
+from webhooks_core.django import conf, schema
 
 VENDORS = ("sqlite", "postgresql")
 
@@ -69,6 +69,14 @@ def check_database(*, databases: Sequence[str] | None = None, **_kwargs: object)
 
 def _asked(alias: str) -> Iterator[CheckMessage]:
     connection = connections[alias]
+    try:
+        schema.look(alias)
+    except DatabaseError:
+        yield Warning(
+            "The outbox's tables are not there, or older than this code.",
+            hint="Run manage.py migrate webhooks. Until then no event is recorded: the log says so.",
+            id="webhooks.W008",
+        )
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA journal_mode")

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from webhooks_core.django import working
+from webhooks_core.django import schema, working
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import Pick, outbox, refused
 from webhooks_core.engines.worker import WorkerShell
@@ -54,11 +54,12 @@ def run_worker(options: dict[str, Any]) -> Answer:
         )
     except ConfigError as error:
         raise refused(str(error)) from error
-    outbox()
+    kept = outbox()
     try:
         shell = working.shell(policy, name=options["name"])
     except ConfigError as error:
         raise refused(str(error)) from error
+    schema.look(kept.database.alias)  # after the shell, which says how long a connection may take
     if options["drain"]:
         left = _drain(shell, policy, options)
     else:

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 
+from webhooks_core.django import schema
 from webhooks_core.django.answer import Answer, Exit, tell
 from webhooks_core.django.management import keeping, moving, reconciling, run_worker, send_test, showing
 from webhooks_core.django.management.picking import Refused, add_json
@@ -40,5 +41,6 @@ class Command(BaseCommand):
             said = refusal.answer
         except DatabaseError as error:
             problem = f"the database cannot be used: {type(error).__name__}"
+            problem += f": {schema.REMEDY}" * schema.is_behind(error)
             said = Answer(code=Exit.UNREADABLE, lines=[problem], data={"error": problem})
         tell(self, said, as_json=json)
