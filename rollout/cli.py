@@ -22,13 +22,13 @@ from rollout.errors import KillFileStuck
 from rollout.sources.kill import DEFAULT_PATH, VARIABLE, KillFile
 from rollout.sources.trip import Tripwire
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 DONE, FAILED, REFUSED, KILLED = 0, 1, 2, 5
 MAX_REASON_CHARACTERS = 255
 ELSEWHERE = (
-    "Other hosts are not reached by this command. Where the database answers, `manage.py rollout kill` reaches"
-    " them within a second; where it does not, their workers wait by themselves within two."
+    "Other hosts are not reached by this command. Where the database answers, `manage.py rollout kill`"
+    " reaches them within a second; where it does not, their workers wait by themselves within two."
 )
 
 
@@ -47,7 +47,7 @@ def main(
     user: Callable[[], str] = getpass.getuser,
 ) -> int:
     """Run one command and return its exit code; with bad arguments, argparse ends the process with 2."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     kill = KillFile(options.file or None)
     if options.verb == "status":
         said = _status(kill)
@@ -61,11 +61,12 @@ def main(
     return _print(said, as_json=options.json)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments."""
+    tree = argparse.ArgumentParser(
         prog="rolloutctl", description="The kill switch of this host, with nothing else working."
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = tree.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, about in (
         ("kill", "stop every send of this host before its next attempt"),
         ("unkill", "remove the kill file"),
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--json", action="store_true", help="one JSON object instead of text")
         if name != "status":
             verb.add_argument("--reason", required=True, help="why; it is kept in the file")
-    return parser
+    return tree
 
 
 def _note(reason: str, *, now: float, user: Callable[[], str]) -> str:

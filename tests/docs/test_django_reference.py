@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout.cli import parser as rolloutctl_parser
 from rollout.django import conf as rollout_conf
 from rollout.django.management.commands.rollout import Command as RolloutCommand
 from webhooks_core.django import conf as webhooks_conf
@@ -77,20 +78,10 @@ def commands(parser: ArgumentParser, path: tuple[str, ...]) -> Iterator[tuple[st
     """Every command below *parser*, with the options of its own."""
     subparsers = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
     if not subparsers:
-        shared = {
-            "--help",
-            "--version",
-            "--verbosity",
-            "--settings",
-            "--pythonpath",
-            "--traceback",
-            "--no-color",
-        }
-        shared |= {"--force-color", "--skip-checks", "--json"}
         options = [
             name for action in parser._actions for name in action.option_strings if name.startswith("--")
         ]
-        yield " ".join(path), [name for name in options if name not in shared]
+        yield " ".join(path), [name for name in options if name not in SHARED]
     for action in subparsers:
         for name, below in action.choices.items():
             yield from commands(below, (*path, name))
@@ -99,6 +90,7 @@ def commands(parser: ArgumentParser, path: tuple[str, ...]) -> Iterator[tuple[st
 TREES = [
     *commands(RolloutCommand().create_parser("manage.py", "rollout"), ("rollout",)),
     *commands(WebhooksCommand().create_parser("manage.py", "webhooks"), ("webhooks",)),
+    *commands(rolloutctl_parser(), ("rolloutctl",)),
 ]
 
 
@@ -115,7 +107,9 @@ def test_each_command_has_a_heading_with_its_options(command: str, options: list
 
 def test_no_command_is_documented_that_is_not_there() -> None:
     """The other direction."""
-    headings = re.findall(r"^## `(\w+(?: [a-z-]+)+)", (REFERENCE / "commands.md").read_text(), re.MULTILINE)
+    headings = re.findall(
+        r"^## `(\w+(?: [a-z][a-z-]+)+)", (REFERENCE / "commands.md").read_text(), re.MULTILINE
+    )
 
     assert sorted(headings) == sorted(command for command, _ in TREES)
 
