@@ -230,6 +230,18 @@ class ReceivedHeaders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HintFailed:
+    """An engine could not be told that rows were committed: a sweep finds them. `error` is its kind.
+
+    For `retry_seconds` it is not told again.
+    """
+
+    engine: str
+    error: str
+    retry_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverFailed:
     """An observer raised on a fact; told to the observers themselves."""
 
@@ -261,6 +273,7 @@ Fact = (
     | Rejected
     | HandlerFailed
     | ReceivedHeaders
+    | HintFailed
     | ObserverFailed
 )
 Observer = Callable[[Fact], None]

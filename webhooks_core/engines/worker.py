@@ -8,6 +8,7 @@ Explained in docs/explanation/outbox.md.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -64,18 +65,12 @@ class WorkerShell:
             until_idle: End when nothing is in hand and nothing is due (`--once`).
         """
         worker = self._worker
-        threads = [Thread(target=self._attempt, daemon=True) for _ in range(worker.policy.threads)]
-        threads.append(Thread(target=self._watch, daemon=True))
-        for thread in threads:
-            thread.start()
+        self._start_threads()
         worker.tell(WorkerStarted(worker=worker.name, threads=worker.policy.threads))
         try:
             self._loop(until_idle=until_idle)
         finally:
-            worker.stop()
-            self._ended.set()
-            for _ in range(worker.policy.threads):
-                self._todo.put(None)
+            self._end()
             worker.tell(WorkerStopped(worker=worker.name, left=worker.left))
         return worker.left
 
@@ -111,11 +106,26 @@ class WorkerShell:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
         self.stop()
 
-    def _loop(self, *, until_idle: bool) -> None:
+    def _start_threads(self) -> None:
+        threads = [Thread(target=self._attempt, daemon=True) for _ in range(self._worker.policy.threads)]
+        threads.append(Thread(target=self._watch, daemon=True))
+        for thread in threads:
+            thread.start()
+
+    def _end(self) -> None:
+        """Stop the worker, and have its threads end when they are done with what they do."""
+        self._worker.stop()
+        self._ended.set()
+        for _ in range(self._worker.policy.threads):
+            self._todo.put(None)
+
+    def _loop(self, *, until_idle: bool, until: float = math.inf) -> None:
         worker = self._worker
         while True:
             if self._asked_to_stop:
                 (worker.drain if self._asked_to_stop == 1 else worker.stop)()
+            elif self._monotonic() >= until:
+                worker.drain()
             if worker.is_finished():
                 return
             wake_at = worker.step()

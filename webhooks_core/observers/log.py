@@ -222,6 +222,14 @@ def _received_headers(fact: events.ReceivedHeaders) -> Lines:
     )
 
 
+def _hint_failed(fact: events.HintFailed) -> Lines:
+    text = (
+        f"Webhook hint not sent: engine={safe(fact.engine)}, error={safe(fact.error)}, "
+        f"retry_in={_milliseconds(fact.retry_seconds)}"
+    )
+    return ((logging.WARNING, text),)
+
+
 def _observer_failed(fact: events.ObserverFailed) -> Lines:
     text = (
         f"Webhook observer failed: observer={safe(fact.observer)}, fact={safe(fact.fact)}, "
@@ -257,5 +265,6 @@ _FORMS: dict[type, Callable[..., Lines]] = {
     events.Rejected: _nothing,
     events.HandlerFailed: _handler_failed,
     events.ReceivedHeaders: _received_headers,
+    events.HintFailed: _hint_failed,
     events.ObserverFailed: _observer_failed,
 }

@@ -165,6 +165,10 @@ class Worker:
         for job in self._desk.queued():
             self._give_back(job)
 
+    def resume(self) -> None:
+        """Claim again, after a `drain` that has ended."""
+        self.phase, self._drain_until = Phase.RUNNING, math.inf
+
     def stop(self) -> None:
         """End now; what is in hand is left to its leases."""
         self.phase = Phase.STOPPED

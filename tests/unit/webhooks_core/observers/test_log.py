@@ -200,6 +200,15 @@ LINES: list[tuple[events.Fact, list[tuple[int, str]]]] = [
         ],
     ),
     (
+        events.HintFailed(engine="celery", error="OperationalError", retry_seconds=5.0),
+        [
+            (
+                logging.WARNING,
+                "Webhook hint not sent: engine=celery, error=OperationalError, retry_in=5000ms",
+            )
+        ],
+    ),
+    (
         events.ObserverFailed(observer="Counter.<locals>.tell", fact="Delivered", error="ValueError"),
         [
             (
