@@ -19,6 +19,7 @@ from webhooks_core.django import wiring
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.django.stores.rates import DatabaseRateStore
 from webhooks_core.endpoint import Endpoint, EndpointId
+from webhooks_core.engines.shift import Shift
 from webhooks_core.engines.worker import WorkerShell
 from webhooks_core.errors import ConfigError
 from webhooks_core.observers.worker_log import WorkerLogObserver
@@ -53,12 +54,30 @@ def shell(policy: WorkerPolicy | None = None, *, name: str | None = None) -> Wor
     Raises:
         ConfigError: The engine is another one, or a setting is bad.
     """
+    interrupt = _outbox().database.interrupter()
+    return WorkerShell(_worker(policy, name=name), on_stuck=lambda _call: interrupt())
+
+
+def shift() -> Shift:
+    """Return a worker for the settings in force that works whenever it is woken.
+
+    Raises:
+        ConfigError: The engine is another one, or a setting is bad.
+    """
+    return Shift(_worker(), line=_outbox().database.interrupter)
+
+
+def _outbox() -> DjangoOutbox:
     sending = wiring.sending()
-    outbox = sending.outbox
-    if outbox is None:
+    if sending.outbox is None:
         raise ConfigError(
             'WEBHOOKS["ENGINE"]', f'is "{sending.settings.engine}": there is nothing to work on'
         )
+    return sending.outbox
+
+
+def _worker(policy: WorkerPolicy | None = None, *, name: str | None = None) -> Worker:
+    sending, outbox = wiring.sending(), _outbox()
     if outbox.database.is_postgres:
         options = connections[outbox.database.alias].settings_dict["OPTIONS"]
         for option, value in _LIVELY.items():
@@ -67,20 +86,17 @@ def shell(policy: WorkerPolicy | None = None, *, name: str | None = None) -> Wor
     endpoints = cast("dict[EndpointId, Endpoint]", dict(sending.endpoints))
     breakers = sending.breakers
     rates = DatabaseRateStore(outbox.database, environment=outbox.environment)
-    name = worker_name() if name is None else name
-    worker = Worker(
+    return Worker(
         outbox,
         sending.sender,
         endpoints,
         breakers=breakers,
-        name=name,
+        name=worker_name() if name is None else name,
         policy=policy,
         claiming=Claiming(endpoints, breakers, policy, clock=sending.sender.clock, rates=rates),
         heartbeat=Heart(outbox),
         observer=WorkerLogObserver(sending.observer),
     )
-    interrupt = outbox.database.interrupter()
-    return WorkerShell(worker, on_stuck=lambda _call: interrupt())
 
 
 class Heart:

@@ -48,7 +48,7 @@ class Shift(WorkerShell):
         self._woken = Event()
 
     def wake(self) -> bool:
-        """Work until nothing is due, or until the shift is over; return whether rows may be left that are due.
+        """Work until nothing is due, or the shift is over; return whether rows that are due may be left.
 
         Where another thread is at it, that one looks again, and this call returns at once.
         """
