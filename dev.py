@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `simulate`, `docs`.
+"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `simulate`, `crash`, `docs`.
 
 Needs nothing but Python >= 3.11 with pip: it makes `.venv` (or the folder that ROLLOUT_VENV names), installs
 what the verb needs, and runs. Ctrl-C ends everything it started. Standard library only.
@@ -272,7 +272,20 @@ def simulate(arguments: list[str]) -> None:
     run(install("dev"), "-m", "tests.simulation", *arguments, env={"PYTHONPATH": str(ROOT)})
 
 
-VERBS = {"demo": demo, "test": test, "check": check, "bench": bench, "simulate": simulate, "docs": docs}
+def crash(arguments: list[str]) -> None:
+    """Kill real processes, again and again (`--cycles 200 --database both --seed S`); lose nothing."""
+    run(install("dev"), "-m", "tests.crash", *arguments, env={"PYTHONPATH": str(ROOT)})
+
+
+VERBS = {
+    "demo": demo,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "simulate": simulate,
+    "crash": crash,
+    "docs": docs,
+}
 
 
 def main() -> int:
