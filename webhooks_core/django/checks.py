@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from django.core.checks import CheckMessage, Error, Warning
 
 from webhooks_core.django import conf
+from webhooks_core.django.shared_state import MEMORY
 from webhooks_core.django.values import Problem
 
 
@@ -41,6 +42,12 @@ def _warnings(found: conf.WebhookSettings) -> Iterator[CheckMessage]:
             f"WEBHOOK_CB_MAX_FAILS is {conf.NEVER_OPENS} or more: the circuit breaker never opens.",
             hint="This is level 2 of the runbook's rollbacks; set it back once the receiver is well.",
             id="webhooks.W002",
+        )
+    if found.engine != "inline" and found.shared.breakers == MEMORY:
+        yield Warning(
+            'WEBHOOKS["BREAKER_STORE"] is "memory": each worker finds out for itself which endpoint is down.',
+            hint="A fleet of them sends a probe each; database and redis share one.",
+            id="webhooks.W010",
         )
     for name, near in conf.misspelt():
         yield Warning(f"{name} is not known; did you mean {near}? It has no effect.", id="webhooks.W003")

@@ -67,7 +67,7 @@ def current() -> WebhookSettings:
 def forget(*, setting: str = "WEBHOOKS", **_signal: object) -> None:
     """Parse again at the next call, when *setting* is one of ours (`override_settings` sends it)."""
     global _current  # noqa: PLW0603
-    if setting in (*FLAT, "WEBHOOKS", "DEBUG", "INSTALLED_APPS"):
+    if setting in (*FLAT, "WEBHOOKS", "CACHES", "DEBUG", "INSTALLED_APPS"):
         _current = None
 
 

@@ -24,6 +24,7 @@ from webhooks_core.django.endpoints import (
 from webhooks_core.django.event_lists import read_event_lists
 from webhooks_core.django.reach import read_networks
 from webhooks_core.django.secret_settings import fetch, read_callable_path, read_secret
+from webhooks_core.django.shared_state import SharedState, read_shared_state
 from webhooks_core.django.values import Problem, Reading, Spot, count, matching, number, one_of, switch
 from webhooks_core.endpoint import DEFAULT_ID, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT, HEADER_TEXT
 from webhooks_core.errors import ConfigError
@@ -55,8 +56,11 @@ TABLE = (
     "SEND_PERMIT",
     "SETTLE_SINK",
     "DATABASE",
+    "REDIS",
+    "BREAKER_STORE",
+    "REPLAY_STORE",
 )
-ENGINES = ("inline", "worker")
+ENGINES = ("inline", "worker", "celery")  # all but the first keep rows
 NEVER_OPENS = 9999  # contract §1: the runbook's level 2
 Raw = Callable[[str], object]
 
@@ -93,6 +97,7 @@ class WebhookSettings:
     send_permit: str | None
     settle_sink: str | None
     database: str
+    shared: SharedState
     keys: KeyRing | None
     provider: str | None
     scheme: str
@@ -168,12 +173,14 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         events=events,
     )
     keys, provider = _of_a_receiver(secret, scheme=defaults.scheme)
+    environment = key(15, "ENVIRONMENT", _environment, default="")
+    engine = key(22, "ENGINE", one_of(ENGINES), default="worker")
     parsed = WebhookSettings(
         debug=debug,
-        environment=key(15, "ENVIRONMENT", _environment, default=""),
+        environment=environment,
         endpoints=endpoints,
         events=events,
-        engine=key(22, "ENGINE", one_of(ENGINES), default="worker"),
+        engine=engine,
         jitter=key(26, "JITTER", number(at_least=0, at_most=1), default=0.0),
         retry_base_seconds=key(32, "RETRY_BASE_SECONDS", number(above=0, at_most=60), default=2.0),
         max_attempts=flat(8, "WEBHOOK_MAX_RETRIES", count(at_least=1, at_most=20), default=3),
@@ -184,6 +191,9 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         send_permit=key(29, "SEND_PERMIT", read_callable_path, default=None),
         settle_sink=key(33, "SETTLE_SINK", read_callable_path, default=None),
         database=key(34, "DATABASE", _alias, default="default"),
+        shared=read_shared_state(
+            reading, names.spot, caches=raw("CACHES"), engine=engine, environment=environment
+        ),
         keys=keys,
         provider=provider,
         scheme=defaults.scheme,

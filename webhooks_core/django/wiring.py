@@ -17,9 +17,8 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from webhooks_core.breaker import BreakerPolicy
 from webhooks_core.delivery import Delivery, Sender, SendPermit, Settlement, always_send
-from webhooks_core.django import conf, test_environment
+from webhooks_core.django import conf, sharing, test_environment
 from webhooks_core.endpoint import DEFAULT_ID, Endpoint
 from webhooks_core.engines.base import Engine
 from webhooks_core.engines.inline import InlineEngine
@@ -30,7 +29,7 @@ from webhooks_core.per_process import PerProcess
 from webhooks_core.receiving import Handler, Receiver
 from webhooks_core.retry import RetryPolicy
 from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore
-from webhooks_core.stores.replay import MemoryReplayStore, ReplayStore
+from webhooks_core.stores.replay import ReplayStore
 from webhooks_core.transport.base import Transport
 from webhooks_core.verifier import Verifier
 
@@ -49,7 +48,7 @@ Capture = Callable[[Delivery, object], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What one process sends with; `outbox` is there where the engine is `worker`."""
+    """What one process sends with; `outbox` is there unless the engine is `inline`."""
 
     settings: conf.WebhookSettings
     endpoints: Mapping[str, Endpoint]
@@ -74,7 +73,7 @@ def _build() -> Sending:
         raise ConfigError(found.problems[0].setting, found.problems[0].allowed)
     transport = _transport()
     permit = _named(found.send_permit or (ROLLOUT_PERMIT if apps.is_installed(ROLLOUT_APP) else None))
-    breakers = _breakers(found)
+    breakers = sharing.breakers(found)
     sender = _sender(found, transport, breakers, permit=permit)
     return Sending(
         settings=found,
@@ -84,7 +83,7 @@ def _build() -> Sending:
         engine=InlineEngine(sender),
         observer=observer(),
         breakers=breakers,
-        outbox=outbox(found) if found.engine == "worker" else None,
+        outbox=outbox(found) if found.engine != "inline" else None,
     )
 
 
@@ -107,24 +106,6 @@ def outbox(found: conf.WebhookSettings) -> DjangoOutbox:
 
     sink: SettleSink | None = None if found.settle_sink is None else import_string(found.settle_sink)
     return DjangoOutbox(environment=found.environment, using=found.database, sink=sink)
-
-
-def breaker_policy(found: conf.WebhookSettings) -> BreakerPolicy:
-    """Return when breakers open, by the settings *found*."""
-    return BreakerPolicy(
-        window_seconds=found.breaker_window_seconds,
-        max_fails=found.breaker_max_fails,
-        open_seconds=found.breaker_open_seconds,
-    )
-
-
-def _breakers(found: conf.WebhookSettings) -> BreakerStore:
-    """Return the breakers in force: shared by all workers where there are any."""
-    if found.engine != "worker":
-        return MemoryBreakerStore(breaker_policy(found))
-    from webhooks_core.django.stores.breakers import DatabaseBreakerStore
-
-    return DatabaseBreakerStore(breaker_policy(found), environment=found.environment, using=found.database)
 
 
 def _sender(
@@ -161,7 +142,7 @@ def sender_of_tests(transport: Transport) -> Sender:
     """
     permit = _named(ROLLOUT_TEST_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
     found = sending().settings
-    breakers = MemoryBreakerStore(breaker_policy(found))
+    breakers = MemoryBreakerStore(sharing.breaker_policy(found))
     return _sender(found, transport, breakers, permit=permit, max_attempts=1)
 
 
@@ -189,19 +170,21 @@ def receiver(handler: Handler, *, endpoint: str = DEFAULT_ID, store: ReplayStore
     Args:
         handler: Called once for each webhook that is new.
         endpoint: Whose secrets; `default` is `WEBHOOK_SECRET`, which needs no `WEBHOOK_ENDPOINT`.
-        store: Where handled ids are remembered; in this process's memory when left out.
+        store: Where handled ids are remembered; when left out, what `WEBHOOKS["REPLAY_STORE"]` says.
 
     Raises:
-        ConfigError: There is no such secret.
+        ConfigError: There is no such secret, or no such store.
     """
     found = conf.current()
     keys, scheme = found.verifying(endpoint)
     verifier = Verifier(keys, scheme=scheme, window_seconds=found.replay_window_seconds)
-    return Receiver(verifier, store or MemoryReplayStore(), handler, observer=observer())
+    store = sharing.replays(found, endpoint) if store is None else store
+    return Receiver(verifier, store, handler, observer=observer())
 
 
 def _forget(**_signal: object) -> None:
     sending.forget()
+    sharing.forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="webhooks_core.django.wiring")

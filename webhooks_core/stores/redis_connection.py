@@ -178,10 +178,11 @@ class RedisConnection:
             pool.release(connection)
 
     def _new_pool(self) -> ConnectionPool:
+        problem = ConfigError("redis", "must be an address redis://, rediss:// or unix://")
         try:
             pool = ConnectionPool.from_url(self._url, protocol=2)
         except (ValueError, TypeError, AttributeError):
-            raise ConfigError("redis", "must be an address redis://, rediss:// or unix://") from None
+            raise problem from None
         # After what the address says: these bounds are no option.
         pool.connection_kwargs |= {
             "socket_timeout": self._connect_seconds,
@@ -193,4 +194,8 @@ class RedisConnection:
             "decode_responses": False,
             "driver_info": None,  # no CLIENT SETINFO: two round trips less
         }
+        try:
+            pool.connection_class(**pool.connection_kwargs)  # opens nothing; an option that it does not know
+        except (ValueError, TypeError, RedisError):
+            raise problem from None
         return pool
