@@ -147,9 +147,7 @@ class _Postgres:
 
     def read(self, sql: str, parameters: Sequence[str | float], *, deadline: float) -> Rows:
         line = self._line
-        line.send_query_params(
-            _numbered(sql), [None if each is None else str(each).encode() for each in parameters]
-        )
+        line.send_query_params(_numbered(sql), [str(each).encode() for each in parameters])
         while line.flush():
             self._wait(writes=True, deadline=deadline)
         result: PGresult | None = None
