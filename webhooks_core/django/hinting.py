@@ -25,13 +25,13 @@ def _build() -> CeleryHint | None:
     if found.engine != CELERY:
         return None
     try:
-        from celery import current_app  # type: ignore[import-untyped]
+        from celery.app import app_or_default  # type: ignore[import-untyped]
     except ImportError as error:
         name = type(error).__name__  # a check says so, too; rows are kept until it is there
         emit(wiring.observer(), HintFailed(engine=CELERY, error=name, retry_seconds=0.0))
         return None
     queue = queue_name(found.environment)
-    return CeleryHint(current_app, queue=queue, observer=wiring.observer())
+    return CeleryHint(app_or_default(), queue=queue, observer=wiring.observer())
 
 
 def _close(hint: CeleryHint | None) -> None:

@@ -8,8 +8,17 @@ database pass the same lines. Explained in docs/how-to/test-code-that-sends-webh
 from __future__ import annotations
 
 from webhooks_core.testing.contracts.breakers import BreakerStoreContract
+from webhooks_core.testing.contracts.engines import EngineContract
 from webhooks_core.testing.contracts.outbox import OutboxContract
+from webhooks_core.testing.contracts.permits import SendPermitContract
 from webhooks_core.testing.contracts.replay import ReplayStoreContract
 from webhooks_core.testing.contracts.transport import TransportContract
 
-__all__ = ["BreakerStoreContract", "OutboxContract", "ReplayStoreContract", "TransportContract"]
+__all__ = [
+    "BreakerStoreContract",
+    "EngineContract",
+    "OutboxContract",
+    "ReplayStoreContract",
+    "SendPermitContract",
+    "TransportContract",
+]
