@@ -1,4 +1,4 @@
-"""System checks of the outbox's database, where the engine is `worker`.
+"""System checks of the outbox's database, where the engine keeps rows.
 
 What the settings say is checked always; what only the database knows, with `manage.py check --database`.
 Invariant: nothing here writes. docs/reference/checks.md lists each id.
@@ -20,7 +20,7 @@ VENDORS = ("sqlite", "postgresql")
 def check_outbox(**_kwargs: object) -> list[CheckMessage]:
     """Report what the settings say about the outbox's database."""
     found = conf.current()
-    return list(_settings(found.database)) if found.engine == "worker" else []
+    return list(_settings(found.database)) if found.engine != "inline" else []
 
 
 def _settings(alias: str) -> Iterator[CheckMessage]:
@@ -59,7 +59,7 @@ def _settings(alias: str) -> Iterator[CheckMessage]:
 def check_database(*, databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Ask the outbox's database how it keeps what was committed."""
     found = conf.current()
-    if found.engine != "worker" or found.database not in (databases or ()):
+    if found.engine == "inline" or found.database not in (databases or ()):
         return []
     try:
         return list(_asked(found.database))
