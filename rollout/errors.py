@@ -106,3 +106,56 @@ class KillFileStuck(RolloutError):
 
     def __str__(self) -> str:
         return f"kill file {self.path!a}: {self.problem}"
+
+
+class TransitionError(RolloutError):
+    """A command cannot be followed from where the rollout stands. The message says what would help.
+
+    Args:
+        state: Where it stands.
+        command: What was asked.
+        problem: Why not, and what to do instead.
+    """
+
+    def __init__(self, state: str, command: str, problem: str) -> None:
+        super().__init__(state, command, problem)
+        self.state = state
+        self.command = command
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.command} while {self.state}: {self.problem}"
+
+
+class StoreConflict(RolloutError):
+    """A write was based on what is no longer so. Nothing was written: load again, decide again.
+
+    Args:
+        expected: What the writer went by, such as "version 7" or "fence 3".
+        found: What the store holds.
+    """
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}, found {self.found}: read again, then decide again"
+
+
+class JournalBroken(RolloutError):
+    """The journal does not hold together: an entry was changed, removed, added or put elsewhere.
+
+    Args:
+        version: The state version of the first entry that does not fit; 0 where the end is missing.
+        problem: What does not fit.
+    """
+
+    def __init__(self, version: int, problem: str) -> None:
+        super().__init__(version, problem)
+        self.version = version
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"journal entry of version {self.version}: {self.problem}"
