@@ -137,20 +137,24 @@ class Database:
 
         The waiting call then raises. A server that went away without a word is the case it is for.
         """
-        connection, is_postgres = self.connection, self.is_postgres
+        return interrupter(self.connection)
 
-        def interrupt() -> None:
-            raw = connection.connection
-            if raw is None:
-                return
-            if not is_postgres:
-                raw.interrupt()
-                return
-            # libpq waits in `poll`, which no other call of its own may disturb: a line that is shut ends it.
-            with socket.socket(fileno=dup(raw.pgconn.socket)) as line:
-                line.shutdown(socket.SHUT_RDWR)
 
-        return interrupt
+def interrupter(connection: BaseDatabaseWrapper) -> Callable[[], None]:
+    """Return what ends, from another thread, whatever *connection* is waiting for; see `Database`."""
+
+    def interrupt() -> None:
+        raw = connection.connection
+        if raw is None:
+            return
+        if connection.vendor != "postgresql":
+            raw.interrupt()
+            return
+        # libpq waits in `poll`, which no other call of its own may disturb: a line that is shut ends it.
+        with socket.socket(fileno=dup(raw.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    return interrupt
 
 
 def lock_number(name: Sequence[str]) -> int:
