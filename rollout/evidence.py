@@ -1,0 +1,171 @@
+"""What the guard remembers of a rollout: running totals of the stage and the last minutes, never all rows.
+
+`Evidence.fold` takes rows of (minute, endpoint) and returns what is known after them. Invariants: the result
+depends on the rows of each minute, not on their order or on how often it was asked; a minute is folded once,
+and rows that come for it afterwards change nothing; its size is bounded by the window and the endpoints. What
+is kept between two ticks is folded up to `settled_until(now)`; the minutes after it are folded again at each
+tick and thrown away. Explained in docs/explanation/guard.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from rollout.counters import Counts
+from rollout.criteria import Criteria
+from rollout.cusum import Weights
+from rollout.endpoints import Endpoint
+
+__all__ = ["DAY_MINUTES", "Evidence", "Minute", "Row", "minute_of", "settled_until"]
+
+DAY_MINUTES = 1_440
+#: A minute's rows are taken for complete this long after its end: settles commit in batches, and clocks
+#: differ (a sender that is 20 s off does not sign, contract §10).
+SETTLING_SECONDS = 60
+
+
+def minute_of(now: float) -> int:
+    """Return the minute since the epoch that *now* (epoch seconds, UTC) lies in."""
+    return int(now // 60)
+
+
+def settled_until(now: float) -> int:
+    """Return the first minute that may still get rows: what lies before may be folded for good."""
+    return minute_of(now - SETTLING_SECONDS)
+
+
+class Row(NamedTuple):
+    """The counts of one minute (since the epoch) and endpoint; the endpoint is empty where there is none."""
+
+    minute: int
+    endpoint: str
+    counts: Counts
+
+
+class Minute(NamedTuple):
+    """One minute over all endpoints. `failed` are the failures that count for the rules over minutes."""
+
+    minute: int
+    counts: Counts
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The running state; begin with `Evidence(since=now)`.
+
+    Args:
+        since: Epoch seconds at which the stage began; rows of earlier minutes are left alone.
+        until: The first minute that is not in it.
+        stage: Counts of the stage so far.
+        window: The minutes of the stage that lie in the criteria's window, in order; only those with rows.
+        recent: Their sum.
+        endpoints: By id.
+        cusum: The sum of the sequential test; it stays where it has reached the limit.
+    """
+
+    since: float
+    until: int = 0
+    stage: Counts = field(default_factory=Counts)
+    window: tuple[Minute, ...] = ()
+    recent: Counts = field(default_factory=Counts)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    cusum: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "until", max(self.until, minute_of(self.since)))
+
+    def next_stage(self, since: float) -> Evidence:
+        """Return what goes with the rollout into its next stage, which begins at *since* (epoch seconds).
+
+        The stage's totals and its window begin anew; the sequential test, the endpoints and their openings go
+        on: a breach that was building up is not forgotten.
+        """
+        return Evidence(since=since, until=self.until, endpoints=self.endpoints, cusum=self.cusum)
+
+    def fold(self, rows: Iterable[Row], *, criteria: Criteria, until: int) -> Evidence:
+        """Return what is known once the minutes before *until* are over.
+
+        Args:
+            rows: In any order; several of one minute and endpoint are added up. Those before `self.until` or
+                from *until* on are left alone.
+            criteria: Thresholds of the plan: which failures count, and how.
+            until: The first minute that is not folded.
+        """
+        minutes: dict[int, dict[str, Counts]] = {}
+        for minute, endpoint, counts in rows:
+            if self.until <= minute < until:
+                there = minutes.setdefault(minute, {})
+                there[endpoint] = there[endpoint] + counts if endpoint in there else counts
+        fold = _Fold(self, criteria)
+        for minute in sorted(minutes):
+            fold.take(minute, minutes[minute])
+        return fold.result(max(until, self.until))
+
+    def in_use(self, criteria: Criteria) -> dict[str, Endpoint]:
+        """Return the endpoints that were used within the window, by id."""
+        oldest = self.until - criteria.window_minutes
+        return {name: one for name, one in self.endpoints.items() if one.seen >= oldest}
+
+
+class _Fold:
+    """One pass over minutes: the evidence in parts that may change."""
+
+    def __init__(self, evidence: Evidence, criteria: Criteria) -> None:
+        self._evidence = evidence
+        self._criteria = criteria
+        self._weights = Weights.of(criteria)
+        self._endpoints = dict(evidence.endpoints)
+        self._cusum = evidence.cusum
+        self._added: list[Minute] = []
+
+    def take(self, minute: int, rows: Mapping[str, Counts]) -> None:
+        """Take one minute in."""
+        limit, counted = self._criteria.failures_in_a_row, []
+        for name, counts in rows.items():
+            before = self._endpoints.get(name, Endpoint())
+            after, capped, judged = before.after(minute, counts, limit=limit)
+            if after != before:
+                self._endpoints[name] = after
+            counted.append((counts.failed, capped, judged))
+        total = Counts.sum(rows.values())
+        if self._most_succeed(minute):
+            self._test(sum(min(capped, judged) for _, capped, judged in counted), total)
+            failed = sum(capped for _, capped, _ in counted)
+        else:
+            self._test(sum(judged for _, _, judged in counted), total)
+            failed = sum(all_ for all_, _, _ in counted)
+        self._added.append(Minute(minute, total, failed))
+
+    def _test(self, failed: int, counts: Counts) -> None:
+        if self._cusum < self._criteria.cusum_limit:
+            self._cusum = self._weights.after(self._cusum, failed=failed, succeeded=counts.get("ok"))
+
+    def _most_succeed(self, minute: int) -> bool:
+        oldest = minute - self._criteria.window_minutes
+        used = [one.is_failing for one in self._endpoints.values() if one.seen > oldest]
+        return len(used) >= self._criteria.many_endpoints and 2 * sum(used) < len(used)
+
+    def result(self, until: int) -> Evidence:
+        """Return the evidence with what was taken in, and without what has become too old."""
+        evidence = self._evidence
+        minutes = (*evidence.window, *self._added)
+        kept = tuple(one for one in minutes if one.minute >= until - self._criteria.window_minutes)
+        gone = minutes[: len(minutes) - len(kept)]
+        added = Counts.sum(one.counts for one in self._added)
+        return replace(
+            evidence,
+            until=until,
+            stage=evidence.stage + added,
+            window=kept,
+            recent=(evidence.recent + added).without(one.counts for one in gone),
+            endpoints=_without_the_old(self._endpoints, until - DAY_MINUTES),
+            cusum=self._cusum,
+        )
+
+
+def _without_the_old(endpoints: Mapping[str, Endpoint], oldest: int) -> dict[str, Endpoint]:
+    trimmed = {name: one.without_openings_before(oldest) for name, one in endpoints.items()}
+    return {name: one for name, one in trimmed.items() if one.seen >= oldest or one.openings}
