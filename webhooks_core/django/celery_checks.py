@@ -31,7 +31,7 @@ def check_celery(**_kwargs: object) -> list[CheckMessage]:
         return [
             Error(
                 'WEBHOOKS["ENGINE"] is "celery", and Celery is not installed.',
-                hint="Install rollout-webhooks[celery]; until then events are recorded and nobody sends them.",
+                hint="Install rollout-webhooks[celery]; until then nobody sends what is recorded.",
                 id="webhooks.E050",
             )
         ]

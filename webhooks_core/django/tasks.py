@@ -10,7 +10,7 @@ from __future__ import annotations
 from celery import shared_task  # type: ignore[import-untyped]
 
 from webhooks_core.django import conf, hinting, waking
-from webhooks_core.engines.celery import DELIVER, SWEEP, SWEEP_EXPIRES_SECONDS, queue_name
+from webhooks_core.engines.celery import DELIVER, STRATEGY, SWEEP, SWEEP_EXPIRES_SECONDS, queue_name
 
 # Longer than a shift and the longest attempt. A project's own limits are for its own tasks.
 SOFT_LIMIT_SECONDS = 180
@@ -22,6 +22,7 @@ _OPTIONS = {
     "reject_on_worker_lost": True,
     "ignore_result": True,
     "serializer": "json",
+    "Strategy": STRATEGY,
     "max_retries": 0,
     "soft_time_limit": SOFT_LIMIT_SECONDS,
     "time_limit": LIMIT_SECONDS,

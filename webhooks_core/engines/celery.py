@@ -1,9 +1,9 @@
 """The engine `celery`, as whoever records an event sees it: a hint to Celery that rows were committed.
 
 A message holds one delivery's id and nothing else; it can wake a worker up and do nothing more, because what
-is sent, and when, is decided by the row. Nothing here imports Celery: the project's app is handed over.
-Invariants: a call never raises and never takes longer than `wait_seconds`, whatever the broker does; no
-message has an `eta`, a `countdown` or a retry of Celery's. Explained in docs/how-to/use-celery.md.
+is sent, and when, is decided by the row. The project's app is handed over, Celery not imported. Invariants: a
+hint never raises and never takes longer than `wait_seconds`, whatever the broker does; no message has an
+`eta`, a `countdown` or a retry of Celery's. Explained in docs/how-to/use-celery.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from webhooks_core.events import HintFailed, Observer, emit
 
 DELIVER = "webhooks.deliver"  # the tasks' names are on the wire: they stay
 SWEEP = "webhooks.sweep"
+STRATEGY = "webhooks_core.engines.celery:strategy"
 EVERY = 64  # one message for each batch that a worker claims: one that is awake goes on until nothing is due
 WAIT_SECONDS = 1.0  # what a broker that is away may cost a request, once in `PAUSE_SECONDS` a process
 PAUSE_SECONDS = 5.0
@@ -137,6 +138,25 @@ class CeleryHint:
                 self._observer,
                 HintFailed(engine="celery", error=error, retry_seconds=self._pause_seconds),
             )
+
+
+def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Read messages as Celery does, but refuse one that is none: Celery 5.7 would end its whole worker.
+
+    A task's `Strategy`. Raises `InvalidTaskError` while a message is read; it is then logged and thrown away.
+    """
+    from celery.exceptions import InvalidTaskError  # type: ignore[import-untyped]
+    from celery.worker.strategy import default  # type: ignore[import-untyped]
+
+    handle = default(task, app, consumer, **options)
+
+    def handle_strictly(*message: Any, **more: Any) -> Any:
+        try:
+            return handle(*message, **more)
+        except Exception as error:
+            raise InvalidTaskError(f"not a message of ours: {type(error).__name__}") from error
+
+    return handle_strictly
 
 
 def _in_loop() -> bool:

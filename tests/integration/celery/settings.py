@@ -1,4 +1,4 @@
-"""Settings of a Celery worker under test; the test says by environment which database, broker and receiver."""
+"""Settings of a Celery worker under test; by environment: which database, broker, receiver."""
 
 from __future__ import annotations
 

@@ -187,8 +187,8 @@ def _attempting(attempt: int, endpoint: str) -> str:
 
 def _delivered(attempt: int, endpoint: str) -> str:
     return (
-        f"Webhook delivered successfully: event={EVENT}, status=200, attempt={attempt}, latency=*, elapsed=*, "
-        f"endpoint={endpoint}, webhook_id=* (Webhook delivery successful)"
+        f"Webhook delivered successfully: event={EVENT}, status=200, attempt={attempt}, latency=*, "
+        f"elapsed=*, endpoint={endpoint}, webhook_id=* (Webhook delivery successful)"
     )
 
 
