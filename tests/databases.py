@@ -21,7 +21,8 @@ from django.db import connections
 SERVER = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 TABLES = (
     "webhooks_delivery, webhooks_attempt, webhooks_workerbeat, webhooks_breaker, webhooks_ratebucket,"
-    " webhooks_seenwebhook, webhooks_seensignature"
+    " webhooks_seenwebhook, webhooks_seensignature, rollout_configuration, rollout_rollout,"
+    " rollout_journalentry, rollout_sender, rollout_evidenceminute"
 )
 
 
@@ -80,6 +81,7 @@ def postgres_database(name: str) -> Iterator[str]:
 def migrated(name: str) -> None:
     """Bring the alias *name* to the newest schema."""
     call_command("migrate", "webhooks", database=name, verbosity=0)
+    call_command("migrate", "rollout", database=name, verbosity=0)
 
 
 def empty(name: str) -> None:

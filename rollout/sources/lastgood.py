@@ -53,6 +53,13 @@ class LastGood:
             self.snapshot = Snapshot(flags=read.flags, version=read.version, origin=self._origin)
         return self.snapshot
 
+    def back(self) -> Snapshot:
+        """Say that what is in force is what is there again, after a `keep`."""
+        last = self.snapshot
+        if last.status is SourceStatus.STALE:
+            self.snapshot = Snapshot(flags=last.flags, version=last.version, origin=self._origin)
+        return self.snapshot
+
     def keep(self, problem: str) -> Snapshot:
         """Keep what is in force, and say why nothing newer is."""
         return self._held(SourceStatus.STALE if self.is_there else SourceStatus.ERROR, problem)

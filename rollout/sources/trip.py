@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from rollout.controls import NOT_KILLED, KillState
 from rollout.sources.kill import KillFile
 
-__all__ = ["SUFFIX", "Trip", "Tripwire"]
+__all__ = ["SUFFIX", "HostSwitches", "Trip", "Tripwire"]
 
 SUFFIX = ".trip"
 """The trip file is the kill file's path with this at its end."""
@@ -120,6 +120,25 @@ class Tripwire:
 
     def __repr__(self) -> str:
         return f"Tripwire({self.path!r})"
+
+
+class HostSwitches:
+    """The two files of a host as one kill switch: either stops everything.
+
+    Args:
+        kill: The kill file; the trip file stands beside it.
+    """
+
+    __slots__ = ("kill", "tripwire")
+
+    def __init__(self, kill: KillFile) -> None:
+        self.kill = kill
+        self.tripwire = Tripwire(kill)
+
+    def state(self) -> KillState:
+        """Look at both now. Never raises."""
+        state = self.kill.state()
+        return state if state.killed else self.tripwire.state()
 
 
 def _read(line: str) -> Trip | None:

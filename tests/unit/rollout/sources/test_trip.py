@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollout.sources.kill import KillFile
-from rollout.sources.trip import Trip, Tripwire
+from rollout.sources.trip import HostSwitches, Trip, Tripwire
 
 FOUND = Trip(
     at=1_763_000_000.0, flag="tournament-webhooks", event="payment_verified", kind="address",
@@ -95,3 +95,18 @@ def test_lines_that_nobody_of_us_wrote_are_left_out(tmp_path: Path) -> None:
 
     assert tripwire.trips() == (FOUND,)
     assert repr(tripwire).endswith("kill.trip')")
+
+
+def test_either_file_stops_the_host(tmp_path: Path) -> None:
+    """The kill file, the trip file, or both; the kill file is told first."""
+    kill = KillFile(str(tmp_path / "kill"))
+    switches = HostSwitches(kill)
+    states = [switches.state()]
+
+    switches.tripwire.trip(FOUND)
+    states.append(switches.state())
+    kill.pull()
+    states.append(switches.state())
+
+    assert [state.killed for state in states] == [False, True, True]
+    assert "personal data" in states[1].why and "personal data" not in states[2].why

@@ -1,0 +1,205 @@
+"""What the database says of flags and ceilings, read now and then on the calling thread.
+
+One small query at most once an interval, on a connection of our own, in bounded time, without a thread. The
+invariants: whatever fails, what was known stays in force for recording, and is not confirmed for sending; a
+process that starts while the database is away goes by what the last one left on disk. Works after a fork.
+Explained in docs/explanation/flags-in-the-database.md.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from rollout import polled as values
+from rollout.django.own_connection import OwnConnection, Unreadable
+from rollout.errors import ConfigError
+from rollout.events import Observer, SourceProblem, emit
+from rollout.flags import FlagKey
+from rollout.percentage import Percentage
+from rollout.polled import Polled
+from rollout.snapshot import Snapshot
+from rollout.sources.lastgood import LastGood
+from rollout.sources.schema import loads_json
+
+__all__ = ["MAX_REST_SECONDS", "STALENESS_SECONDS", "DatabasePoll"]
+
+#: A sender that has not heard from the store for so long waits (DESIGN §5).
+STALENESS_SECONDS = 2.0
+#: A database that does not answer is not asked more often than this by those who only record (contract §3).
+MAX_REST_SECONDS = 30.0
+
+_ORIGIN = "database"
+_LOOK = (
+    "SELECT flag, version, epoch, ceiling, CASE WHEN is_shadow THEN 1 ELSE 0 END"
+    " FROM rollout_rollout WHERE environment = %s"
+    " UNION ALL SELECT '', version, 0, '', 0 FROM rollout_configuration WHERE environment = %s"
+)
+_CONTENT = "SELECT content FROM rollout_configuration WHERE environment = %s AND version = %s"
+
+
+class DatabasePoll:
+    """Know the ceilings, and the flags where the database owns them.
+
+    Args:
+        connection: Where to look.
+        environment: Whose rows.
+        refresh_seconds: How long an answer may rest on what was read before.
+        kept: The file that outlives a restart; None keeps nothing.
+        monotonic: Seconds for measuring.
+        observer: Hears what keeps the state from being read.
+    """
+
+    def __init__(
+        self,
+        connection: OwnConnection,
+        *,
+        environment: str,
+        refresh_seconds: float = 0.25,
+        kept: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
+    ) -> None:
+        self._connection = connection
+        self._environment = environment
+        self._refresh_seconds = refresh_seconds
+        self._kept = None if kept is None else Path(kept)
+        self._monotonic = monotonic
+        self._observer = observer
+        self._polled: Polled | None = None
+        self._due = float("-inf")
+        self._failures = 0
+        self._flags = LastGood(_ORIGIN)
+        self._told = ""
+
+    def look(self, *, strictly: bool = False) -> Polled:
+        """Return what is in force, after a reading where one is due. Never raises.
+
+        Args:
+            strictly: For whoever is about to send: a database that did not answer is asked again each
+                interval, not ever more rarely.
+        """
+        now = self._monotonic()
+        known = self._polled
+        if known is None:
+            known = self._polled = self._from_disk()
+        rest = self._refresh_seconds if strictly else self._rest()
+        if now < self._due + rest:
+            return known
+        self._due = now  # first of all, so that other threads go on with what is there while this one reads
+        try:
+            found = self._read(known, at=now)
+        except Unreadable as error:
+            self._failures += 1
+            found = known.unread(f"database: {error}")
+        else:
+            self._failures = 0
+            if _news(known) != _news(found):
+                self._keep(found)
+        self._polled = found
+        self._tell(found.problem)
+        return found
+
+    def _rest(self) -> float:
+        """Return how long to leave the database alone: longer with each failure."""
+        return min(MAX_REST_SECONDS, self._refresh_seconds * 2.0 ** min(self._failures, 16))
+
+    def is_confirmed(self) -> bool:
+        """Whether the database has said so within the last two seconds; looks first."""
+        polled = self.look(strictly=True)
+        now = self._monotonic()
+        return polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS)
+
+    def ceilings(self) -> Mapping[FlagKey, Percentage]:
+        """Return the ceilings in force.
+
+        Raises:
+            Unreadable: Nothing was ever known.
+        """
+        polled = self.look()
+        if not polled.is_known:
+            raise Unreadable(polled.problem or "nothing was read yet")
+        return polled.ceilings()
+
+    def snapshot(self) -> Snapshot:
+        """Return the flags, where the database owns them. Never raises."""
+        polled = self.look()
+        if polled.configuration_version < 0:
+            return self._flags.keep(polled.problem or "database: no flags were ever stored there")
+        if polled.configuration_version == self._flags.snapshot.version and self._flags.is_there:
+            return self._flags.keep(polled.problem) if self._is_stale(polled) else self._flags.back()
+        try:
+            return self._flags.take(loads_json(polled.configuration.encode(), origin=_ORIGIN))
+        except ConfigError as error:
+            return self._flags.keep(str(error))
+
+    def _is_stale(self, polled: Polled) -> bool:
+        """Whether a problem has lasted: one reading that fails is made good by the next."""
+        now = self._monotonic()
+        return bool(polled.problem) and not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS)
+
+    def _read(self, known: Polled, *, at: float) -> Polled:
+        rows = self._connection.read(_LOOK, [self._environment, self._environment])
+        controls, version = [], -1
+        for flag, row_version, epoch, ceiling, shadow in rows:
+            if flag:
+                controls.append(
+                    values.control(
+                        flag, int(row_version or 0), int(epoch or 0), ceiling or "", shadow=shadow == "1"
+                    )
+                )
+            else:
+                version = int(row_version or 0)
+        content = known.configuration
+        if version > known.configuration_version:
+            texts = self._connection.read(_CONTENT, [self._environment, version])
+            if not texts:  # it was replaced between the two reads: the next look sees the newer one
+                raise Unreadable("changed while it was read")
+            content = texts[0][0] or ""
+        return known.after(controls, configuration=content, configuration_version=version, at=at)
+
+    def _from_disk(self) -> Polled:
+        if self._kept is None:
+            return Polled()
+        try:
+            return values.loads(self._kept.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Polled()
+        except (OSError, ValueError, ConfigError) as error:
+            self._tell(f"last known good: {type(error).__name__}")
+            return Polled()
+
+    def _keep(self, polled: Polled) -> None:
+        """Leave what is in force for the next process, in one step; the database stays the truth."""
+        if self._kept is None:
+            return
+        text = values.dumps(polled)
+        try:
+            if self._kept.exists() and self._kept.read_text(encoding="utf-8") == text:
+                return
+            handle, name = tempfile.mkstemp(dir=self._kept.parent, prefix=f".{self._kept.name}-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.replace(name, self._kept)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(name)
+                raise
+        except (OSError, ValueError) as error:
+            self._tell(f"last known good cannot be kept: {type(error).__name__}")
+
+    def _tell(self, problem: str) -> None:
+        """Tell a problem when it comes, not each time it is met."""
+        if problem and problem != self._told and self._observer is not None:
+            emit(self._observer, SourceProblem(origin=_ORIGIN, problem=problem))
+        self._told = problem
+
+
+def _news(polled: Polled) -> tuple[object, ...]:
+    """Return what is worth a write to disk."""
+    return polled.controls, polled.configuration_version
