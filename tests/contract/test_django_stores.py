@@ -25,7 +25,11 @@ class Breakers(BreakerStoreContract):
 
     def make_store(self, policy: BreakerPolicy) -> BreakerStore:
         store = DatabaseBreakerStore(
-            policy, environment=f"e{len(self.opened_stores)}", using=self.alias, wait_seconds=PATIENT
+            policy,
+            environment=f"e{len(self.opened_stores)}",
+            using=self.alias,
+            wait_seconds=PATIENT,
+            clock=lambda now: now,
         )
         self.opened_stores.append(store)
         return store

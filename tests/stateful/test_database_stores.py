@@ -36,7 +36,12 @@ class DatabaseBreakerMachine(BreakerMachine):
         environment = f"walk{next(ENVIRONMENTS)}"
         self.stores = [
             DatabaseBreakerStore(
-                POLICY, environment=environment, using=self.alias, snapshot_seconds=0.0, wait_seconds=30.0
+                POLICY,
+                environment=environment,
+                using=self.alias,
+                snapshot_seconds=0.0,
+                wait_seconds=30.0,
+                clock=lambda now: now,
             )
             for _ in range(self.processes)
         ]

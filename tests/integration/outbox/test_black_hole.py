@@ -94,9 +94,16 @@ def test_breakers_are_shared_again_after_a_black_hole(world: World, proxy: Fault
     """Alone while the database says nothing, each answer within 100 ms; then what others opened is seen."""
     policy = BreakerPolicy(max_fails=1)
     ours = DatabaseBreakerStore(
-        policy, environment="test", using=HOLED, snapshot_seconds=0.0, wait_seconds=5.0
+        policy,
+        environment="test",
+        using=HOLED,
+        snapshot_seconds=0.0,
+        wait_seconds=5.0,
+        clock=lambda now: now,
     )
-    theirs = DatabaseBreakerStore(policy, environment="test", using=world.alias, wait_seconds=5.0)
+    theirs = DatabaseBreakerStore(
+        policy, environment="test", using=world.alias, wait_seconds=5.0, clock=lambda now: now
+    )
     first = ours.apply("a", Admit(), now=NOW).answer
     ours._line._wait_seconds, ours._line._give_up_seconds = 0.1, 2.0
     proxy.silent = True

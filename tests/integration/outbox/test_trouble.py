@@ -144,11 +144,12 @@ def test_a_breaker_store_whose_database_is_away_answers_from_what_it_knows(world
     seconds = [0.0]
     store = DatabaseBreakerStore(
         BreakerPolicy(max_fails=1), environment="test", using=world.alias, wait_seconds=30.0,
-        monotonic=lambda: seconds[0],
+        clock=lambda now: now, monotonic=lambda: seconds[0],
     )  # fmt: skip
     other = DatabaseBreakerStore(
-        BreakerPolicy(max_fails=1), environment="test", using=world.alias, wait_seconds=30.0
-    )
+        BreakerPolicy(max_fails=1), environment="test", using=world.alias, wait_seconds=30.0,
+        clock=lambda now: now,
+    )  # fmt: skip
     ticket = store.apply("a", Admit(), now=NOW).answer
     assert isinstance(ticket, Ticket)
     rename(world, "webhooks_breaker", "away")

@@ -1,9 +1,10 @@
 """Breakers that processes share through the database: one row for each endpoint, changed by compare-and-set.
 
 What a command does is `breaker.decide`'s business alone. Invariants: a row changes only where its version is
-the one that was read, so that of the whole fleet one gets the probe; the success of a closed breaker is
-counted here and told at most once a second; while the database is away the last known state answers, and
-nobody becomes a probe. Explained in docs/explanation/breaker.md.
+the one that was read, so that of the whole fleet one gets the probe; its moments are those of the database's
+clock, and what a caller is told is by the caller's own; the success of a closed breaker is counted here and
+told at most once a second; while the database is away the last known state answers, and nobody becomes a
+probe. Explained in docs/explanation/breaker.md.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from webhooks_core.breaker import (
     Ticket,
     decide,
 )
+from webhooks_core.django.outbox.database import Database
 from webhooks_core.django.stores.line import DatabaseLine
 from webhooks_core.errors import StoreUnavailable
 from webhooks_core.stores.breaker_text import dump_state, load_state
@@ -55,11 +57,12 @@ _WRITE = (
 class _Kept:
     """One endpoint as this process knows it, and the steps that the fast path answers with."""
 
-    __slots__ = ("admitted", "fresh_until", "lock", "path", "quiet", "state")
+    __slots__ = ("admitted", "ahead", "fresh_until", "lock", "path", "quiet", "state")
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.path = ClosedPath()
+        self.ahead = 0.0  # the database's clock minus the caller's, when it was last asked
         self.fresh_until = float("-inf")  # monotonic
         self.follow(BreakerState(), now=0.0)
 
@@ -80,6 +83,8 @@ class DatabaseBreakerStore:
         using: Alias of the database: SQLite or PostgreSQL.
         snapshot_seconds: See `SNAPSHOT_SECONDS`; with 0 every question asks the database.
         wait_seconds: See `WAIT_SECONDS`.
+        clock: The store's clock, given the caller's `now`; None is the server's on PostgreSQL, this machine's
+            on SQLite. So hosts whose clocks differ have one probe at a time all the same.
         monotonic: Seconds for measuring.
     """
 
@@ -91,6 +96,7 @@ class DatabaseBreakerStore:
         using: str = DEFAULT_DB_ALIAS,
         snapshot_seconds: float = SNAPSHOT_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
+        clock: Callable[[float], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,  # noqa: TID251 - a service's default
     ) -> None:
         self.policy = BreakerPolicy() if policy is None else policy
@@ -98,6 +104,13 @@ class DatabaseBreakerStore:
         self._snapshot_seconds = snapshot_seconds
         self._monotonic = monotonic
         self._line = DatabaseLine(using, wait_seconds=wait_seconds, monotonic=monotonic)
+        self._clock = clock
+        self._database = Database(
+            using,
+            clock=None,
+            machine_clock=time.time,  # noqa: TID251 - a store has a clock
+            monotonic=monotonic,
+        )
         self._held: tuple[int, dict[str, _Kept]] = (getpid(), {})
         self._numbers = count(_ALONE)
 
@@ -141,36 +154,44 @@ class DatabaseBreakerStore:
         second, generation = kept.path.begins, kept.state.generation
         waiting = kept.path.taken()
 
-        def decided(state: BreakerState) -> Step:
+        def decided(state: BreakerState, at: float) -> Step:
             if waiting:
                 told = Succeeded(ticket=Ticket(generation=generation), count=waiting)
-                state = decide(self.policy, state, told, now=second).state
+                state = decide(self.policy, state, told, now=second + (at - now)).state
             if command is None:
                 return Step(state=state)
-            return decide(self.policy, state, command, now=now, jitter_value=jitter_value)
+            return decide(self.policy, state, command, now=at, jitter_value=jitter_value)
 
         try:
-            step = self._line.ask(lambda: self._written(endpoint_id, decided, now=now))
+            step, at = self._line.ask(lambda: self._written(endpoint_id, decided, now=now))
+            kept.ahead = at - now
         except StoreUnavailable:
-            step = self._alone(decided(kept.state), known=kept.state, now=now)
+            at = now + kept.ahead
+            step = self._alone(decided(kept.state, at), known=kept.state, now=at)
         kept.follow(step.state, now=now)
         kept.fresh_until = self._monotonic() + self._snapshot_seconds
-        return step
+        return _told(step, ahead=kept.ahead)
 
-    def _written(self, endpoint_id: str, decided: Callable[[BreakerState], Step], *, now: float) -> Step:
-        """Read, decide and write, again and again until nobody came between; in the line's thread."""
+    def _written(
+        self, endpoint_id: str, decided: Callable[[BreakerState, float], Step], *, now: float
+    ) -> tuple[Step, float]:
+        """Read, decide and write, again and again until nobody came between; in the line's thread.
+
+        Returns the step, and the moment, by the store's clock, at which it was made.
+        """
         with connections[self._line.alias].cursor() as cursor:
+            at = self._database.now(cursor) if self._clock is None else self._clock(now)
             for _ in range(_TRIES):
                 cursor.execute(_READ, [self._environment, endpoint_id])
                 row = cursor.fetchone()
                 version, state = (0, BreakerState()) if row is None else (row[0], load_state(row[1]))
-                step = decided(state)
+                step = decided(state, at)
                 if step.state == state:
-                    return step
-                values = (step.state.state.value, dump_state(step.state), now, version)
+                    return step, at
+                values = (step.state.state.value, dump_state(step.state), at, version)
                 cursor.execute(_WRITE, [self._environment, endpoint_id, *values])
                 if cursor.fetchone() is not None:
-                    return step
+                    return step, at
         raise StoreUnavailable("database", "a breaker changes too often")
 
     def _alone(self, step: Step, *, known: BreakerState, now: float) -> Step:
@@ -181,3 +202,14 @@ class DatabaseBreakerStore:
         if step.changes:
             return replace(step, state=replace(step.state, generation=next(self._numbers)))
         return step
+
+
+def _told(step: Step, *, ahead: float) -> Step:
+    """Return *step* by the clock of a caller that the store's is ahead of."""
+    if not ahead:
+        return step
+    answer = step.answer
+    if isinstance(answer, Refused):
+        answer = Refused(retry_at=answer.retry_at - ahead)
+    state = replace(step.state, retry_at=step.state.retry_at - ahead)
+    return replace(step, state=state, answer=answer)

@@ -1,12 +1,14 @@
 """Token buckets that workers share through the database: one row for each endpoint.
 
-What is granted is `rate.take`'s business alone. Invariant: each call is one write transaction, so that two
-workers never take the same token. Explained in docs/explanation/outbox.md.
+What is granted is `rate.take`'s business alone. Invariants: each call is one write transaction, so that two
+workers never take the same token; moments are those of the database's clock, so that workers whose clocks
+differ fill no bucket twice. Explained in docs/explanation/outbox.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.db.backends.utils import CursorWrapper
 
@@ -35,27 +37,31 @@ class DatabaseRateStore:
         self._environment = environment
 
     def take(self, endpoint_id: EndpointId, wanted: int, *, policy: RatePolicy, now: float) -> Grant:
-        """Take tokens; see `RateStore.take`."""
+        """Take tokens; see `RateStore.take`. *now* says only by which clock the answer is told."""
         grants: list[Grant] = []
 
-        def taken(state: RateState | None) -> RateState:
-            grants.append(take(policy, state, wanted, now=now))
-            return grants[-1].state
+        def taken(state: RateState | None, at: float) -> RateState:
+            grant = take(policy, state, wanted, now=at)
+            told = None if grant.retry_at is None else grant.retry_at - at + now
+            grants.append(replace(grant, retry_at=told))
+            return grant.state
 
         self._change(endpoint_id, taken)
         return grants[-1]
 
-    def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:
+    def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:  # noqa: ARG002
         """Put tokens back; see `RateStore.give_back`."""
         self._change(
             endpoint_id,
-            lambda state: None if state is None else give_back(policy, state, unused, now=now),
+            lambda state, at: None if state is None else give_back(policy, state, unused, now=at),
         )
 
-    def _change(self, endpoint_id: EndpointId, after: Callable[[RateState | None], RateState | None]) -> None:
+    def _change(
+        self, endpoint_id: EndpointId, after: Callable[[RateState | None, float], RateState | None]
+    ) -> None:
         with self._database.transaction() as cursor:
             self._database.lock(cursor, [(self._environment, endpoint_id, "rate")])
-            state = after(self._read(cursor, endpoint_id))
+            state = after(self._read(cursor, endpoint_id), self._database.now(cursor))
             if state is not None:
                 cursor.execute(_WRITE, [self._environment, endpoint_id, state.tokens, state.at])
 
