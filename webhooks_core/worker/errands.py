@@ -119,19 +119,30 @@ class Errands:
     def claim(self, most: int) -> float:
         """Claim up to *most* rows and return when (monotonic) to claim again."""
         now = self._monotonic()
-        wishes = self._claiming.wishes(self._desk, now=now)
+        try:
+            wishes = self._claiming.wishes(self._desk, now=now)
+        except Exception as error:  # noqa: BLE001 - the store of the rates is away: told, and waited for
+            self.link.failed("rates", error)
+            return now
         caps = {name: count for name, count in wishes.rooms.items() if count > 0}
         claims = self._claimed(most, caps) if caps else ()
         taken: dict[EndpointId, int] = {}
         for claimed in claims or ():
             name = claimed.delivery.endpoint_id
             taken[name] = taken.get(name, 0) + 1
-        self._claiming.unused(wishes, taken)
-        if claims is None:
+        if not self._gave_back(wishes, taken) or claims is None:
             return now
         full = {name for name, count in caps.items() if taken.get(name) == count}
         self._capped = frozenset(full | wishes.capped)
         return now if full or len(claims) == most else self._look_again_at(wishes, caps, now=now)
+
+    def _gave_back(self, wishes: Wishes, taken: Mapping[EndpointId, int]) -> bool:
+        try:
+            self._claiming.unused(wishes, taken)
+        except Exception as error:  # noqa: BLE001 - as above; the tokens are lost, which costs nobody a delivery
+            self.link.failed("rates", error)
+            return False
+        return True
 
     def sweep(self) -> bool:
         """Look for what no claim finds (no such endpoint, too old, foreign); True where it was claimed."""

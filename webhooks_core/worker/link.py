@@ -59,7 +59,7 @@ class Link:
         try:
             answer = call()
         except Exception as error:  # noqa: BLE001 - told as a fact; the worker goes on
-            self._failed(operation, error)
+            self.failed(operation, error)
             return None
         finally:
             self.call = None
@@ -68,7 +68,8 @@ class Link:
             self._failures = 0
         return answer
 
-    def _failed(self, operation: str, error: Exception) -> None:
+    def failed(self, operation: str, error: Exception) -> None:
+        """Note that *operation* failed: nothing is to be asked for a while."""
         wait = min(
             self._policy.max_backoff_seconds, self._policy.backoff_seconds * 2.0 ** min(self._failures, 16)
         )

@@ -12,6 +12,7 @@ from webhooks_core.outbox.base import State
 from webhooks_core.outbox.memory import MemoryOutbox
 from webhooks_core.outcome import Outcome
 from webhooks_core.rate import RatePolicy
+from webhooks_core.stores.rates import MemoryRateStore
 from webhooks_core.transport.base import Response
 from webhooks_core.worker.events import ClaimLost, ClockOff, ForeignRows, OutboxFailed, OutboxRecovered
 from webhooks_core.worker.plan import Phase
@@ -460,6 +461,28 @@ def test_a_rate_cap_spreads_rows_over_time() -> None:
         bench.now += 0.5
 
     assert sent == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("failing", ["take", "give_back"])
+def test_a_rate_store_that_is_away_is_waited_for_as_the_outbox_is(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker neither ends nor sends without leave; once the store is back, all goes on."""
+    bench = Bench(rate_of=lambda name: RatePolicy(per_second=10.0, burst=10.0))
+    webhook_id = bench.add(1)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ConnectionError("no rates")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryRateStore, failing, broken)
+        bench.turn()
+        assert bench.worker.link.is_down
+    bench.now += 1
+    bench.work()
+
+    assert bench.row(webhook_id).state is State.DELIVERED
+    assert [fact.operation for fact in bench.seen.of(OutboxFailed)] == ["rates"]
 
 
 def test_tokens_that_were_not_needed_are_given_back() -> None:
