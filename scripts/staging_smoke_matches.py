@@ -4,8 +4,9 @@
     python scripts/staging_smoke_matches.py
     WEBHOOK_SECRET=… python scripts/staging_smoke_matches.py --endpoint https://staging-receiver.example/inbound
 
-A real run: the example project, a temporary database, real HTTP. Exit status 0 only when every expectation
-held, 1 when one did not, 2 when it refused to start (ENVIRONMENT is production). See docs/runbook/index.md.
+A real run: the example project, a temporary database, a worker, real HTTP. Exit status 0 only when every
+expectation held, 1 when one did not, 2 when it refused to start (ENVIRONMENT is production). See
+docs/runbook/index.md.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ def _matches(run: smoke.SmokeRun, options: argparse.Namespace) -> dict[str, obje
     played = []
     for tournament_id in plain:
         played.append(cups.play_scheduled_match(tournament_id))
+        run.settle()
         smoke.pause(options, options.matches)
     deliveries = run.deliveries()
     mark = len(run.attempts)
     smoke.say("one match with a dispute …")
     contested = cups.play_scheduled_match(disputed, contested=True)
+    run.settle()
     dispute = run.since(mark)
     everything = run.deliveries()
     pii = pii_check(everything, flagged_log_lines=run.flagged_log_lines())
@@ -115,6 +118,7 @@ def _expectations(
             "notifications recorded, two an event", Notification.objects.count(), 2 * (events + len(DISPUTED))
         ),
         expect("webhooks answered 2xx", sum(d.succeeded for d in everything), events + len(DISPUTED)),
+        expect("deliveries left in the outbox", run.left(), 0),
         expect("every request has a valid signature of 64 hex digits", hmac["status"], "PASS"),
         expect("personal data in bodies and logs", pii["status"], "PASS"),
     ]

@@ -4,8 +4,9 @@
     python scripts/staging_smoke_payments.py
     WEBHOOK_SECRET=… python scripts/staging_smoke_payments.py --endpoint https://staging-receiver.example/inbound
 
-A real run: the example project, a temporary database, real HTTP. Exit status 0 only when every expectation
-held, 1 when one did not, 2 when it refused to start (ENVIRONMENT is production). See docs/runbook/index.md.
+A real run: the example project, a temporary database, a worker, real HTTP. Exit status 0 only when every
+expectation held, 1 when one did not, 2 when it refused to start (ENVIRONMENT is production). See
+docs/runbook/index.md.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def _payments(run: smoke.SmokeRun, options: argparse.Namespace) -> dict[str, obj
     payments = []
     for tournament_id in cups.tournament_ids:
         payments.append(cups.pay(tournament_id))
+        run.settle()
         smoke.pause(options, options.payments)
     deliveries = run.deliveries()
     injected = _inject(run, cups) if run.receiver else None
@@ -80,6 +82,7 @@ def _inject(run: smoke.SmokeRun, cups: object) -> dict[str, Recorded]:
         run.receiver.plan_faults(*script)
         mark = len(run.attempts)
         cups.pay(cups.tournament_ids[0])  # type: ignore[attr-defined]
+        run.settle()
         found[name] = run.since(mark)[0]
     return found
 
@@ -104,6 +107,7 @@ def _expectations(
         expect("notifications recorded", Notification.objects.filter(event="payment_verified").count(), paid),
         expect("one webhook a payment", len(deliveries), options.payments),
         expect("webhooks answered 2xx", len(succeeded), options.payments),
+        expect("deliveries left in the outbox", run.left(), 0),
         expect("every request has a valid signature of 64 hex digits", hmac["status"], "PASS"),
         expect("personal data in bodies and logs", pii["status"], "PASS"),
     ]

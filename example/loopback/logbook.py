@@ -19,6 +19,7 @@ BLOCKED = "Webhook blocked"
 OPENED = "Circuit breaker OPENED"
 HALF_OPEN = "Circuit breaker HALF_OPEN"
 CLOSED = "Circuit breaker CLOSED"
+OUR_FAILURES = ("Webhook dispatch failed", "Webhook worker outbox failed", "observer failed")
 BREAKER = re.compile(r"Circuit breaker ([A-Z_]+)")
 
 # The runbook: grep -i webhook LOG | grep -iE '@|email|username|192\.168|10\.|172\.'

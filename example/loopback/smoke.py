@@ -1,7 +1,9 @@
 """What both smoke tests share: their options, the run with its receiver, and the file they write.
 
-A run uses the example project with a temporary SQLite database. Without `--endpoint` it starts the example's
-own receiver on the loopback interface and can make it ill; with one, it sends there and believes the answers.
+A run uses the example project with a temporary SQLite database: events are recorded in its outbox, and a
+worker in a thread of this process sends them, so that each request can be looked at. Without `--endpoint` it
+starts the example's own receiver on the loopback interface and can make it ill; with one, it sends there and
+believes the answers.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from pathlib import Path
 
 from loopback.deliveries import Recorded, gather, iso
 from loopback.logbook import Logbook, personal_data
+from loopback.outbox import ON_THE_WAY, breaker_is_open, count, wait_until_sent
 from loopback.project import prepare
 from loopback.receiver_process import ReceiverProcess
 from loopback.wiretap import Attempt, wiretap
+from loopback.worker import worker_thread
 
+SENT_WITHIN_SECONDS = 90.0  # three attempts of 10 s, the waits between them, and as much again
 REFUSED = 2  # exit status: nothing was sent, the call was wrong
 PRODUCTION = frozenset({"production", "prod", "live"})
 
@@ -43,6 +48,14 @@ class SmokeRun:
     log: Logbook
     receiver: ReceiverProcess | None
     started_at: float
+
+    def settle(self) -> None:
+        """Wait until all that was recorded has been sent or given up; not for a breaker that has opened."""
+        wait_until_sent(seconds=SENT_WITHIN_SECONDS, give_up=breaker_is_open)
+
+    def left(self) -> int:
+        """Return how many deliveries are still on their way."""
+        return count(*ON_THE_WAY)
 
     def flagged_log_lines(self) -> int:
         """Return how many log lines of both ends the runbook's checks for personal data would find."""
@@ -134,10 +147,12 @@ def smoke_run(options: argparse.Namespace) -> Iterator[SmokeRun]:
             percentage="100",
             environment={"ENVIRONMENT": environment, "DEMO_ALLOW_NETWORKS": options.allow_network},
         )
+        attempts = stack.enter_context(wiretap())
+        stack.enter_context(worker_thread())
         yield SmokeRun(
             environment=environment,
             secret=secret,
-            attempts=stack.enter_context(wiretap()),
+            attempts=attempts,
             log=Logbook(project.log),
             receiver=receiver,
             started_at=time.time(),

@@ -78,13 +78,13 @@ def test_the_examples_own_tests_pass() -> None:
 
 @pytest.mark.parametrize("settings", ["development", "staging", "production", "test"])
 def test_every_environments_settings_pass_the_system_checks(settings: str, tmp_path: Path) -> None:
-    """A copied settings file starts without an error; what it needs from the environment is given."""
+    """A copied settings file starts without an error or a warning of ours; its environment is given."""
     flags = tmp_path / "flags.json"
     flags.write_text('{"schema": 1, "version": 1, "flags": {"tournament-webhooks": {"percentage": "0"}}}')
 
     done = manage(
         settings,
-        "check",
+        *("check", "--deploy"),
         ROLLOUT_FILE=str(flags),
         DJANGO_SECRET_KEY="x" * 60 + "abcde",
         WEBHOOK_SECRET=SECRET,
@@ -93,6 +93,30 @@ def test_every_environments_settings_pass_the_system_checks(settings: str, tmp_p
     )
 
     assert done.returncode == 0, done.stderr
+    assert re.findall(r"\((?:webhooks|rollout)\.[EW]\d+\)", done.stderr) == []
+
+
+def test_production_is_fit_to_be_deployed(tmp_path: Path) -> None:
+    """`check --deploy`, with every warning an error: PostgreSQL, and an engine that outlives its process."""
+    flags = tmp_path / "flags.json"
+    flags.write_text('{"schema": 1, "version": 1, "flags": {"tournament-webhooks": {"percentage": "0"}}}')
+    code = (
+        "from django.conf import settings; from webhooks_core.django import conf; "
+        "print(conf.current().engine, settings.DATABASES['default']['ENGINE'])"
+    )
+    given = {
+        "ROLLOUT_FILE": str(flags),
+        "DJANGO_SECRET_KEY": "x-Y7_q" * 12,
+        "WEBHOOK_SECRET": SECRET,
+        "NOTIFICATIONS_WEBHOOK_ENABLED": "true",
+        "DELTACROWN_LOG": str(tmp_path / "log"),
+    }
+
+    checked = manage("production", "check", "--deploy", "--fail-level", "WARNING", **given)
+    asked = manage("production", "shell", "-v0", "-c", code, **given)
+
+    assert checked.returncode == 0, checked.stderr
+    assert asked.stdout.split() == ["worker", "django.db.backends.postgresql"], asked.stderr
 
 
 def test_the_migrations_are_complete() -> None:
@@ -119,7 +143,7 @@ def test_untouched_the_production_settings_send_nothing(tmp_path: Path) -> None:
 
 
 def test_the_shell_snippet_of_the_runbook_reaches_a_receiver(tmp_path: Path) -> None:
-    """Phase 1, step 3: two shells, one receiver process, the log lines on both ends."""
+    """Phase 1, step 4: two shells, a worker, one receiver process, the log lines on both ends."""
     flags = {"tournament-webhooks": {"percentage": "100", "unit": "tournament_id"}}
     (tmp_path / "flags.json").write_text(json.dumps({"schema": 1, "version": 1, "flags": flags}))
     log = tmp_path / "receiver.log"
@@ -130,7 +154,12 @@ def test_the_shell_snippet_of_the_runbook_reaches_a_receiver(tmp_path: Path) -> 
             "WEBHOOK_ENDPOINT": f"http://127.0.0.1:{port}/webhooks/inbound",
             "WEBHOOK_SECRET": SECRET,
         }
-        for arguments in (("migrate", "-v0"), ("shell", "-c", SETUP), ("shell", "-c", SNIPPET)):
+        for arguments in (
+            ("migrate", "-v0"),
+            ("shell", "-c", SETUP),
+            ("shell", "-c", SNIPPET),
+            ("webhooks", "worker", "--once"),
+        ):
             done = manage("demo", *arguments, **given)
             assert done.returncode == 0, done.stderr
         _, report = get(port, "/webhooks/rehearsal/report?last=1")

@@ -149,6 +149,8 @@ def test_a_receiver_that_nobody_answers_for_is_no_success(tmp_path: Path) -> Non
     assert done.returncode == 1, done.stderr
     found = artifact(tmp_path, "matches")
     assert found["ok"] is False
+    missed = {expectation["name"] for expectation in found["expectations"] if not expectation["ok"]}
+    assert {"webhooks answered 2xx", "deliveries left in the outbox"} <= missed
     assert found["test_run"]["receiver"] == "given endpoint"
     assert found["sample_match"]["status"] == "completed"
 

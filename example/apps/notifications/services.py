@@ -46,7 +46,8 @@ def notify(
 ) -> Told:
     """Record *event* for each recipient, e-mail them, and dispatch its webhook.
 
-    Runs inside the caller's transaction: when that is rolled back, no webhook leaves.
+    Runs inside the caller's transaction: when that is rolled back, no webhook leaves. The webhooks of one
+    match leave in the order of their events.
 
     Args:
         event: One of the ten names in `deltacrown.settings.events`.
@@ -65,9 +66,16 @@ def notify(
         event,
         {"tournament_id": tournament_id, "recipient_count": len(recipients), **(data or {})},
         metadata={"created": len(recipients), "email_sent": email_sent},
+        ordering_key=_ordering_key(data or {}),
         tournament_id=tournament_id,
     )
     return Told(created=len(recipients), email_sent=email_sent, webhook_ids=tuple(dispatched.webhook_ids))
+
+
+def _ordering_key(data: Mapping[str, object]) -> str | None:
+    """Return the key by which the events of one match leave in their order; other events need none."""
+    match_id = data.get("match_id")
+    return None if match_id is None else f"match:{match_id}"
 
 
 def _send_emails(event: str, tournament_id: int, recipients: Sequence[AbstractUser]) -> int:

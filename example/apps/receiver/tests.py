@@ -6,7 +6,7 @@ import json
 import time
 
 from django.conf import settings
-from django.test import SimpleTestCase, override_settings
+from django.test import SimpleTestCase, TestCase, override_settings
 
 from apps.receiver.faults import Faults
 from apps.receiver.views import receiver
@@ -16,8 +16,8 @@ from webhooks_core.signer import sign
 WEBHOOK_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
-class ReceiverTests(SimpleTestCase):
-    """`/webhooks/inbound` and `/webhooks/health`, through Django's test client."""
+class ReceiverTests(TestCase):
+    """`/webhooks/inbound` and `/webhooks/health`, through Django's test client; ids are in the database."""
 
     def test_it_says_that_it_is_healthy(self) -> None:
         """The pre-flight's expected answer."""

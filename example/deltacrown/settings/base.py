@@ -49,6 +49,8 @@ WEBHOOK_CB_OPEN_SECONDS = 60
 
 ROLLOUT: dict[str, object] = {"FLAG": "tournament-webhooks", "UNITS": "apps.tournaments.units.tournament_ids"}
 
-WEBHOOKS: dict[str, object] = {"EVENTS": EVENTS, "ENGINE": "inline"}
+# The engine is the default one: `dispatch` writes a row in the caller's transaction, and
+# `manage.py webhooks worker` sends it.
+WEBHOOKS: dict[str, object] = {"EVENTS": EVENTS}
 
 LOGGING = logging_to(None)

@@ -1,6 +1,7 @@
 """For a laptop: SQLite, e-mail on the console, the receiver in the same `runserver`, every tournament in.
 
 python manage.py migrate && python manage.py runserver
+NOTIFICATIONS_WEBHOOK_ENABLED=true python manage.py webhooks worker
 NOTIFICATIONS_WEBHOOK_ENABLED=true python manage.py shell
 """
 
@@ -20,8 +21,8 @@ DATABASES = {
         "NAME": os.environ.get("DATABASE_PATH", str(BASE_DIR / "development.sqlite3")),
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL",
-            "timeout": 10,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            "timeout": 20,
         },
     }
 }

@@ -21,8 +21,8 @@ DATABASES = {
         "NAME": os.environ.get("DATABASE_PATH", "/var/lib/deltacrown/staging.sqlite3"),
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL",
-            "timeout": 10,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            "timeout": 20,
         },
     }
 }

@@ -12,7 +12,13 @@ from deltacrown.settings.base import ROLLOUT, WEBHOOKS
 
 SECRET_KEY = "for-tests-only"
 ALLOWED_HOSTS = ["testserver"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+    }
+}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 NOTIFICATIONS_WEBHOOK_ENABLED = True
