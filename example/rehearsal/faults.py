@@ -48,10 +48,8 @@ def _pay_through(stage: Stage, what: str, *script: object) -> tuple[list[str], l
     stage.receiver.plan_faults(*script)
     page.lines([what])
     found: list[str] = []
-    (payment,) = stage.pay_in_threads(stage.world.tournament_ids[:1])
-    while payment.is_alive():
-        payment.join(0.05)
-        found += _tell(stage.log.new_lines())
+    stage.pay(1)
+    stage.wait_until_sent(lambda: found.extend(_tell(stage.log.new_lines())))
     found += _tell(stage.log.new_lines())
     return found, [str(webhook["webhook_id"]) for webhook in stage.newly_verified()]
 

@@ -1,25 +1,30 @@
-"""Chapter 3: the receiver dies, the breaker opens, and one probe closes it once the receiver lives again."""
+"""Chapter 3: the receiver dies, the breaker opens, and one probe closes it once the receiver lives again.
+
+What comes in meanwhile waits in the outbox. What was given up before is sent again by a person's word.
+"""
 
 from __future__ import annotations
 
 import time
 
-from loopback import logbook
+from loopback import logbook, outbox
 from rehearsal import page
 from rehearsal.stage import Stage
 
 FAILURES_TO_OPEN = 5  # WEBHOOK_CB_MAX_FAILS, its default
-REFUSED = 10
+WAITING = 10
 AFTERWARDS = 5
+STILL_SECONDS = 0.6  # looked at the open breaker for; below WEBHOOK_CB_OPEN_SECONDS
 
 
-def show(stage: Stage, number: int, *, open_seconds: float) -> None:
+def show(stage: Stage, number: int) -> None:
     """Kill the receiver process, let five deliveries fail, start it again on the same port."""
     page.chapter(
         number,
         "A receiver that is dead",
         see="You see: five deliveries fail and the breaker opens; then nothing knocks at the dead receiver's "
-        "door; once it lives again a single probe closes the breaker.",
+        "door, and new events wait in the outbox; once it lives again a single probe closes the breaker, and "
+        "what waited arrives; what was given up is sent again by a command.",
     )
     table = page.Table(
         page.Column("what happens", 46, left=True),
@@ -30,54 +35,65 @@ def show(stage: Stage, number: int, *, open_seconds: float) -> None:
     )
     table.head()
     stage.receiver.kill()
-    opening = _pay_at_once(stage, FAILURES_TO_OPEN)
-    opened_at = time.monotonic()
+    opening = _pay(stage, FAILURES_TO_OPEN)
     table.row("its process is killed; three attempts each", *_counts(stage, opening, FAILURES_TO_OPEN))
-    refused = _pay_in_turn(stage, REFUSED)
-    table.row("still dead: refused without an attempt", *_counts(stage, refused, REFUSED))
+    waiting = _pay_and_look(stage)
+    table.row("still dead: no attempt, they wait", *_counts(stage, waiting, WAITING))
+    kept = outbox.count(*outbox.ON_THE_WAY)
     stage.receiver.start()
     stage.known = 0
-    time.sleep(
-        max(0.0, open_seconds * 1.25 - (time.monotonic() - opened_at))
-    )  # jitter can lengthen it a little
-    probe = _pay_in_turn(stage, 1)
-    table.row("started again on the same port: one probe", *_counts(stage, probe, 1))
-    after = _pay_in_turn(stage, AFTERWARDS)
+    stage.log.new_lines()
+    stage.wait_until_sent()
+    again = stage.log.new_lines()
+    table.row("started again: one probe, then the rest", *_counts(stage, again, 0))
+    after = _pay(stage, AFTERWARDS)
     table.row("as if nothing had happened", *_counts(stage, after, AFTERWARDS))
-    _expect(stage, opening=opening, refused=refused, probe=probe, after=after)
+    _expect(stage, opening=opening, waiting=waiting, kept=kept, again=again, after=after)
+    _recover(stage, table)
 
 
 def _expect(
-    stage: Stage, *, opening: list[str], refused: list[str], probe: list[str], after: list[str]
+    stage: Stage, *, opening: list[str], waiting: list[str], kept: int, again: list[str], after: list[str]
 ) -> None:
     expect = stage.expect
     expect.equal("dead receiver: breaker openings", logbook.count(opening, logbook.OPENED), 1)
-    expect.equal("open breaker: attempts at the dead receiver", logbook.count(refused, logbook.ATTEMPTING), 0)
-    expect.equal(
-        "open breaker: deliveries logged as waiting", logbook.count(refused, logbook.WAITING), REFUSED
-    )
-    transitions = (logbook.count(probe, logbook.HALF_OPEN), logbook.count(probe, logbook.CLOSED))
+    expect.equal("open breaker: attempts at the dead receiver", logbook.count(waiting, logbook.ATTEMPTING), 0)
+    expect.equal("open breaker: deliveries that wait", kept, WAITING)
+    transitions = (logbook.count(again, logbook.HALF_OPEN), logbook.count(again, logbook.CLOSED))
     expect.equal("alive again: probes, breaker closings", transitions, (1, 1))
-    expect.equal(
-        "alive again: verified by the receiver",
-        len(stage.newly_verified()),
-        logbook.count(probe + after, logbook.DELIVERED),
-    )
-    expect.equal("alive again: delivered", logbook.count(probe + after, logbook.DELIVERED), 1 + AFTERWARDS)
+    delivered = logbook.count(again + after, logbook.DELIVERED)
+    expect.equal("alive again: verified by the receiver", len(stage.newly_verified()), delivered)
+    expect.equal("alive again: delivered, what had waited too", delivered, WAITING + AFTERWARDS)
 
 
-def _pay_in_turn(stage: Stage, payments: int) -> list[str]:
+def _recover(stage: Stage, table: page.Table) -> None:
+    """Send again what was given up while the receiver was dead."""
+    arguments = ("recover", "--since", "10m", "--endpoint", "default", "--reason", "receiver repaired")
+    dead = outbox.command("list", "--state", "dead", "--since", "10m")["deliveries"]
+    assert isinstance(dead, list)
+    outbox.command(*arguments, "--yes")
+    stage.wait_until_sent()
+    lines = stage.log.new_lines()
+    table.row("manage.py webhooks recover --since 10m --yes", *_counts(stage, lines, 0))
+    expect = stage.expect
+    ids = {webhook["webhook_id"] for webhook in stage.newly_verified()}
+    expect.equal("recovered: verified, of those given up", len(ids), len(dead))
+    strangers = ids ^ {row["webhook_id"] for row in dead}
+    expect.equal("recovered: ids that are not those given up", len(strangers), 0)
+
+
+def _pay(stage: Stage, payments: int) -> list[str]:
     stage.log.new_lines()
-    for tournament_id in stage.world.tournament_ids[:payments]:
-        stage.world.pay(tournament_id)
+    stage.pay(payments)
+    stage.wait_until_sent()
     return stage.log.new_lines()
 
 
-def _pay_at_once(stage: Stage, payments: int) -> list[str]:
-    """Verify *payments* payments in as many threads: their waits of 2 and 4 s then pass at the same time."""
+def _pay_and_look(stage: Stage) -> list[str]:
+    """Verify payments while the breaker is open, and return the log's lines of the time after."""
     stage.log.new_lines()
-    for thread in stage.pay_in_threads(stage.world.tournament_ids[:payments]):
-        thread.join()
+    stage.pay(WAITING)
+    time.sleep(STILL_SECONDS)
     return stage.log.new_lines()
 
 

@@ -1,4 +1,4 @@
-"""Chapter 4: a captured request is sent again. Its bytes and its signature are real; that is not enough."""
+"""Chapter 5: a captured request is sent again. Its bytes and its signature are real; that is not enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def show(stage: Stage, number: int) -> None:
         see="You see: the same bytes are recognised; anything changed breaks the signature; what is too old "
         "is refused.",
     )
-    stage.world.pay(stage.world.tournament_ids[0])
+    stage.pay(1)
+    stage.wait_until_sent()
     body, headers = _captured(stage)
     stage.newly_verified()
     attempts = (

@@ -1,4 +1,8 @@
-"""Run the demo: prepare a project and a receiver, play the chapters, compare every number with its claim."""
+"""Run the demo: prepare a project, a worker and a receiver, play the chapters, compare numbers and claims.
+
+Three kinds of processes, as in a real installation: this one records events (as web processes do), a worker
+(`manage.py webhooks worker`) sends them, the receiver verifies them.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
+from loopback import logbook
 from loopback.logbook import Logbook, personal_data
 from loopback.project import Project, prepare
 from loopback.receiver_process import ReceiverProcess
+from loopback.worker import POLL_SECONDS, Workers
 from rehearsal import page
 from rehearsal.expectations import Expectations
 
@@ -22,7 +28,7 @@ from rehearsal.expectations import Expectations
 SHORTENED = {
     "WEBHOOK_TIMEOUT": ("1", "10"),
     "WEBHOOK_CB_WINDOW_SECONDS": ("5", "120"),
-    "WEBHOOK_CB_OPEN_SECONDS": ("2", "60"),
+    "WEBHOOK_CB_OPEN_SECONDS": ("3", "60"),
 }
 TOURNAMENTS = 200
 QUICK_TOURNAMENTS = 60
@@ -79,46 +85,57 @@ def _folder(stack: ExitStack, wanted: Path | None) -> Path:
 def _play(folder: Path, expect: Expectations, *, tournaments: int) -> None:
     page.title("Webhooks behind a percentage")
     page.paragraph(
-        f"{tournaments} tournaments, real payments and matches, a receiver in a process of its own, "
-        "real HTTP on the loopback interface. Under a minute. Ctrl-C ends everything."
+        f"{tournaments} tournaments, real payments and matches in this process, `manage.py webhooks worker` "
+        "and a receiver in processes of their own, one SQLite file, real HTTP on the loopback interface. "
+        "Under a minute. Ctrl-C ends everything."
     )
     page.blank()
     page.paragraph("Shortened here by settings, so that it fits into a minute:")
     page.lines([f"  {name} = {value} (default {default})" for name, (value, default) in SHORTENED.items()])
+    page.lines([f"  webhooks worker --poll {POLL_SECONDS:g} (default 1)"])
     page.paragraph("The waits between attempts are the real ones: 2 s, then 4 s.")
     secret = secrets.token_hex(32)
     with ReceiverProcess(secret=secret, folder=folder) as receiver:
         shortened = {name: value for name, (value, _) in SHORTENED.items()}
         project = prepare(folder, endpoint=receiver.url, secret=secret, percentage="0", environment=shortened)
-        _chapters(project, receiver, expect, tournaments=tournaments)
+        with Workers(log=project.log) as workers:
+            _chapters(project, receiver, workers, expect=expect, tournaments=tournaments)
 
 
-def _chapters(project: Project, receiver: ReceiverProcess, expect: Expectations, *, tournaments: int) -> None:
+def _chapters(
+    project: Project, receiver: ReceiverProcess, workers: Workers, *, expect: Expectations, tournaments: int
+) -> None:
     """Play all chapters. Imported here, because models exist only once Django is set up."""
-    from rehearsal import faults, outage, privacy, replays, steps, stopping, world
+    from rehearsal import crash, faults, outage, privacy, replays, steps, stopping, world
     from rehearsal.stage import Stage
 
     stage = Stage(
         world=world.build(tournaments),
         project=project,
         receiver=receiver,
+        workers=workers,
+        worker=workers.start("worker-1"),
         expect=expect,
         log=Logbook(project.log),
     )
     expect.equal("the receiver says that it is", json.loads(receiver.health().body)["status"], "healthy")
     steps.show(stage, 1)
     faults.show(stage, 2, timeout_seconds=float(SHORTENED["WEBHOOK_TIMEOUT"][0]))
-    outage.show(stage, 3, open_seconds=float(SHORTENED["WEBHOOK_CB_OPEN_SECONDS"][0]))
-    replays.show(stage, 4)
-    stopping.show(stage, 5)
-    privacy.show(stage, 6)
-    lines = stage.log.all_lines() + Logbook(receiver.log).all_lines()
+    outage.show(stage, 3)
+    crash.show(stage, 4)
+    replays.show(stage, 5)
+    stopping.show(stage, 6)
+    privacy.show(stage, 7)
+    ours = stage.log.all_lines()
+    failed = sum(logbook.count(ours, words) for words in logbook.OUR_FAILURES)
+    expect.equal("log lines about failures on our side", failed, 0)
+    lines = ours + Logbook(receiver.log).all_lines()
     expect.equal("log lines that the runbook's PII greps find", len(personal_data(lines)), 0)
 
 
 def _summary(expect: Expectations, *, seconds: float) -> None:
     page.chapter(
-        7,
+        8,
         "What was expected, and what was measured",
         see="You see: one line for each claim. `verified` is always the receiver's own count.",
     )

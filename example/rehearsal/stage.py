@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-from django.db import connection
+from itertools import cycle, islice
 
 from apps.notifications.models import Notification
-from loopback import mailbox
+from loopback import mailbox, outbox
 from loopback.logbook import Logbook
 from loopback.project import Project
 from loopback.receiver_process import ReceiverProcess
+from loopback.worker import WorkerProcess, Workers
 from rehearsal.expectations import Expectations
 from rehearsal.world import World
 from rollout.django import gate
 
 PICK_UP_LIMIT_SECONDS = 5.0
+SENT_LIMIT_SECONDS = 30.0  # several times what any chapter needs
 
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """What the chapters share."""
+    """What the chapters share; *worker* is the one that sends at the moment."""
 
     world: World
     project: Project
     receiver: ReceiverProcess
+    workers: Workers
+    worker: WorkerProcess
     expect: Expectations
     log: Logbook
     known: int = field(default=0)
@@ -56,19 +58,14 @@ class Stage:
         self.wait_until(lambda: gate(self.world.tournament_ids[0]).version == version)
         return time.monotonic() - begun
 
-    def pay_in_threads(self, tournament_ids: Sequence[int]) -> list[threading.Thread]:
-        """Begin to verify a payment in each tournament, all at the same time; return the threads."""
+    def pay(self, payments: int) -> None:
+        """Verify *payments* payments, one tournament after the other and round again."""
+        for tournament_id in islice(cycle(self.world.tournament_ids), payments):
+            self.world.pay(tournament_id)
 
-        def pay(tournament_id: int) -> None:
-            try:
-                self.world.pay(tournament_id)
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=pay, args=(unit,), daemon=True) for unit in tournament_ids]
-        for thread in threads:
-            thread.start()
-        return threads
+    def wait_until_sent(self, meanwhile: Callable[[], object] | None = None) -> bool:
+        """Wait until nothing in the outbox is on its way."""
+        return outbox.wait_until_sent(seconds=SENT_LIMIT_SECONDS, meanwhile=meanwhile)
 
     def wait_until(self, holds: Callable[[], bool], *, seconds: float = PICK_UP_LIMIT_SECONDS) -> bool:
         """Wait until *holds* does, and return whether it did in time."""

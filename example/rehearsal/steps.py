@@ -1,7 +1,11 @@
-"""Chapter 1: the percentage goes up by editing a file, and only ever adds tournaments."""
+"""Chapter 1: the percentage goes up by editing a file, and only ever adds tournaments.
+
+What passes the gate is a row in the outbox, written with the payment; the worker, another process, sends it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +16,7 @@ from rehearsal.world import Round
 from rollout.django import gate
 
 PERCENTAGES = ("5", "25", "50", "100")
+A_MATCH = ["match_scheduled", "match_started", "result_submitted", "result_confirmed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,7 @@ class Step:
 
     percentage: str
     played: Round
+    in_order: bool  # the events of each match, as they arrived
     let_in: frozenset[object]  # by the gate, asked for every tournament
     seen: frozenset[object]  # by the receiver, from verified bodies
     sent: int
@@ -35,8 +41,9 @@ def show(stage: Stage, number: int) -> None:
     page.chapter(
         number,
         "Raising the percentage by editing the flag file",
-        see="You see: each step adds tournaments and drops none; what is sent is what the receiver verified; "
-        "the rest is skipped, and its notifications and e-mails go out all the same.",
+        see="You see: each step adds tournaments and drops none; what passes is recorded with the payment, "
+        "and a worker process sends it; what is sent is what the receiver verified; the rest is skipped, "
+        "and its notifications and e-mails go out all the same.",
     )
     table = page.Table(
         page.Column("flag", 5),
@@ -74,12 +81,14 @@ def _step(stage: Stage, percentage: str) -> Step:
     stage.log.new_lines()
     stage.newly_verified()
     played = stage.world.play()
+    stage.wait_until_sent()
     lines = stage.log.new_lines()
     verified = stage.newly_verified()
     latencies = logbook.latencies_ms(lines)
     return Step(
         percentage=percentage,
         played=played,
+        in_order=_in_order(verified),
         let_in=frozenset(unit for unit in stage.world.tournament_ids if gate.is_open(unit)),
         seen=frozenset(webhook["tournament_id"] for webhook in verified),
         sent=logbook.count(lines, logbook.DELIVERED),
@@ -89,6 +98,15 @@ def _step(stage: Stage, percentage: str) -> Step:
         p95=logbook.quantile(latencies, 0.95),
         picked_up_seconds=picked_up,
     )
+
+
+def _in_order(verified: list[Mapping[str, object]]) -> bool:
+    """Return whether the four events of each match arrived as they happened; one a tournament and round."""
+    matches: dict[object, list[object]] = {}
+    for webhook in verified:
+        if webhook["event"] in A_MATCH:
+            matches.setdefault(webhook["tournament_id"], []).append(webhook["event"])
+    return all(events == A_MATCH for events in matches.values())
 
 
 def _row(table: page.Table, step: Step, *, of: int) -> None:
@@ -120,6 +138,7 @@ def _expect(stage: Stage, steps: list[Step]) -> None:
         sum(step.seen == step.let_in for step in steps),
         len(steps),
     )
+    expect.equal("steps where each match came in its order", sum(step.in_order for step in steps), len(steps))
     pairs = list(pairwise(steps))
     expect.equal(
         "tournaments dropped by raising the percentage",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_every_expectation_of_the_demo_holds(demo: subprocess.CompletedProcess[s
 
 
 def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess[str]) -> None:
-    """Steps, faults, outage, replays, stopping, personal data: each has its claims."""
+    """Steps, faults, outage, crash, replays, stopping, personal data: each has its claims."""
     names = " | ".join(
         expectation["name"] for expectation in json.loads(demo.stdout.splitlines()[-1])["expectations"]
     )
@@ -57,8 +59,13 @@ def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess
         "400",
         "silence",
         "breaker",
+        "recovered",
+        "SIGTERM",
+        "kill -9",
         "replay",
         "kill file",
+        "held",
+        "released",
         "master switch",
         "personal data",
     ):
@@ -67,13 +74,34 @@ def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess
 
 def test_the_demo_says_which_times_are_shortened(demo: subprocess.CompletedProcess[str]) -> None:
     """Each beside its default."""
-    for text in ("WEBHOOK_TIMEOUT = 1 (default 10)", "WEBHOOK_CB_OPEN_SECONDS = 2 (default 60)"):
+    for text in (
+        "WEBHOOK_TIMEOUT = 1 (default 10)",
+        "WEBHOOK_CB_OPEN_SECONDS = 3 (default 60)",
+        "--poll 0.1 (default 1)",
+    ):
         assert text in demo.stdout
 
 
 def test_no_line_for_people_is_longer_than_a_terminal(demo: subprocess.CompletedProcess[str]) -> None:
     """At most 100 columns; only the JSON is for programs."""
     assert [line for line in demo.stdout.splitlines()[:-1] if len(line) > 100] == []
+
+
+def test_the_demo_sends_from_a_worker_process_and_loses_nothing_to_kill_9(
+    demo: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    """Three workers in turn, the second one killed: two have stopped or work on, and none left anything."""
+    log = (folder / "deltacrown.log").read_text()
+    with closing(sqlite3.connect(folder / "demo.sqlite3")) as database:
+        states = dict(database.execute("SELECT state, count(*) FROM webhooks_delivery GROUP BY state"))
+
+    assert re.findall(r"Webhook worker started: threads=8, worker=(\S+)", log) == [
+        "worker-1",
+        "worker-2",
+        "worker-3",
+    ]
+    assert re.findall(r"Webhook worker stopped: left=0, worker=(\S+)", log) == ["worker-1"]
+    assert set(states) == {"delivered"}
 
 
 # The greps of the runbook and of the staging guide, word for word but for the log's name.
