@@ -61,6 +61,7 @@ class Scene:
         folder: For the notes and the output of the processes.
         settings: Of the two databases, by alias.
         lease_seconds, poll_seconds: Of the workers.
+        redis: Address of the Redis that breakers are kept in; the database where there is none.
         has_breaker: Whether the breaker may open while the receiver is away, and so delay what it measures.
         port: Of the receiver; a free one.
         send_to: Where workers send to, where that is another port: a proxy in between.
@@ -71,6 +72,7 @@ class Scene:
     lease_seconds: float = 2.0
     poll_seconds: float = 0.1
     has_breaker: bool = False
+    redis: str = ""
     port: int = field(default_factory=lambda: free_port())
     send_to: int | None = None
     actors: list[Actor] = field(default_factory=list)
@@ -103,6 +105,7 @@ class Scene:
             "PYTHONPATH": str(ROOT),
             "CRASH_DATABASES": json.dumps(reached),
             "CRASH_PORT": str(self.send_to or self.port),
+            "CRASH_REDIS": self.redis,
             "CRASH_BREAKER_FAILS": "5" if self.has_breaker else "9999",
         }
         output = self.folder / f"{name}.out"

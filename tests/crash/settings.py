@@ -33,3 +33,5 @@ WEBHOOKS = {
     "EVENTS": {"payment_verified": {"tournament_id": "integer"}},
     "RETRY_BASE_SECONDS": 0.2,
 }
+if os.environ.get("CRASH_REDIS"):
+    WEBHOOKS |= {"REDIS": os.environ["CRASH_REDIS"], "BREAKER_STORE": "redis"}
