@@ -36,7 +36,8 @@ class Actor:
     authenticated: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        name: object = self.name
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigError("actor", "must be an id of letters, digits and _.:/+- , at most 128 characters")
 
 

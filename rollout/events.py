@@ -18,6 +18,7 @@ from rollout.decision import Decision
 __all__ = [
     "Evaluated",
     "Fact",
+    "JournalGrew",
     "Observer",
     "ObserverFailed",
     "RolloutChanged",
@@ -64,6 +65,15 @@ class RolloutChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalGrew:
+    """A rollout's journal has a new head. Noted outside the store, so that a cut journal can be seen."""
+
+    flag: str
+    version: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverFailed:
     """An observer raised. Names only: what it was given and what it said may hold anything."""
 
@@ -72,7 +82,7 @@ class ObserverFailed:
     fact: str
 
 
-Fact: TypeAlias = Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged
+Fact: TypeAlias = Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged | JournalGrew
 Observer: TypeAlias = Callable[[Fact], None]
 
 _reporters: list[Callable[[ObserverFailed], None]] = []

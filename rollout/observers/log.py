@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from rollout.events import (
     Fact,
+    JournalGrew,
     ObserverFailed,
     RolloutChanged,
     SnapshotLoaded,
@@ -64,6 +65,13 @@ class LogObserver:
                 "Rollout changed: flag=%s, from=%s, to=%s, state=%s, actor=%s, reason=%s",
                 *(plain(fact.flag), _decimal(fact.from_bp), _decimal(fact.to_bp)),
                 *(plain(fact.state), plain(fact.actor), plain(fact.reason)),
+            )
+        elif isinstance(fact, JournalGrew):
+            self._webhooks.warning(
+                "Rollout journal: flag=%s, version=%d, head=%s",
+                plain(fact.flag),
+                fact.version,
+                plain(fact.head),
             )
         elif isinstance(fact, SnapshotLoaded):
             self._sources.info("Flags loaded: version=%d, origin=%s", fact.version, plain(fact.origin))

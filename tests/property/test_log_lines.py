@@ -98,7 +98,10 @@ def facts_of(kind: type) -> st.SearchStrategy[Any]:
 
 
 KINDS = get_args(events.Fact)
-ROLLOUT_KINDS = [rollout_events.RolloutChanged, rollout_events.SnapshotLoaded, rollout_events.SourceProblem]
+ROLLOUT_KINDS = [
+    *(rollout_events.RolloutChanged, rollout_events.JournalGrew),
+    *(rollout_events.SnapshotLoaded, rollout_events.SourceProblem),
+]
 FACTS = st.one_of([facts_of(kind) for kind in KINDS])
 
 

@@ -1,0 +1,90 @@
+"""Who looks at the evidence for the runner: reads the rows that came, lets the guard judge, remembers.
+
+The invariants: what cannot be read is undecided, which holds; a new stage counts anew, while the sequential
+test and the endpoints go on; nothing is remembered here, only in the rollout's state, so that any process can
+take over. Explained in docs/explanation/rollout-plan.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rollout import evidence_text, guard
+from rollout.evidence import Evidence, Row
+from rollout.flags import FlagKey
+from rollout.rollout_state import RolloutState
+from rollout.verdict import Verdict
+
+__all__ = ["EvidenceSource", "Looked", "Watch"]
+
+
+class EvidenceSource(Protocol):
+    """Where the counts of (minute, endpoint) are kept."""
+
+    def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
+        """Return every row of *flag* from *from_minute* on (minutes since the epoch), in any order.
+
+        It may raise whatever its technology raises; that is a look without a verdict.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look at the evidence gave.
+
+    Args:
+        verdict: What the guard says; None where nothing is judged.
+        evidence: What the guard remembers from here on, as text; empty: nothing new.
+        problem: Why the evidence cannot be read, for a person; empty where it can.
+    """
+
+    verdict: Verdict | None = None
+    evidence: str = ""
+    problem: str = ""
+
+
+class Watch:
+    """Look at the evidence of one flag.
+
+    Args:
+        source: Where it is kept.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: EvidenceSource) -> None:
+        self._source = source
+
+    def look(self, state: RolloutState, *, now: float) -> Looked:
+        """Judge the stage that *state* is in, by its pinned plan. Whatever the source raises: undecided.
+
+        Args:
+            state: Where the rollout stands, with what the guard remembered.
+            now: Epoch seconds, the store's clock.
+        """
+        if state.plan is None or state.stage is None:
+            return Looked()
+        kept = _remembered(state)
+        rows: list[Row] | None = None
+        problem = ""
+        try:
+            rows = list(self._source.rows(state.flag, from_minute=kept.until))
+        except Exception as error:  # noqa: BLE001 (whatever keeps it from being read: undecided, and said)
+            problem = f"the evidence cannot be read ({type(error).__name__})"
+        looked = guard.look(state.plan.criteria, kept, rows, now=now, is_shadow=state.is_shadow)
+        return Looked(
+            verdict=looked.verdict,
+            evidence="" if rows is None else evidence_text.dumps(looked.keep),
+            problem=problem,
+        )
+
+
+def _remembered(state: RolloutState) -> Evidence:
+    """What the guard knew at the last look, at the beginning of the present stage at the latest."""
+    kept = evidence_text.loads(state.progress.evidence) if state.progress.evidence else None
+    if kept is None:
+        return Evidence(since=state.stage_entered_at)
+    return kept if kept.since == state.stage_entered_at else kept.next_stage(state.stage_entered_at)
