@@ -32,7 +32,7 @@ from webhooks_core.endpoint import Endpoint
 from webhooks_core.errors import ConfigError
 from webhooks_core.events import Observer, emit
 from webhooks_core.outcome import Outcome
-from webhooks_core.retry import DeadLetter, DisableEndpoint, RetryAt, RetryPolicy
+from webhooks_core.retry import DeadLetter, DisableEndpoint, RetryAt, RetryPolicy, Tier
 from webhooks_core.settlement import (
     AttemptRecord,
     DeadLettered,
@@ -42,7 +42,9 @@ from webhooks_core.settlement import (
     Retrying,
     Settlement,
     SettlementKind,
+    Tally,
     Waiting,
+    tally,
 )
 from webhooks_core.signer import sign
 from webhooks_core.stores.breakers import BreakerStore
@@ -61,8 +63,10 @@ __all__ = [
     "Sender",
     "Settlement",
     "SettlementKind",
+    "Tally",
     "Waiting",
     "always_send",
+    "tally",
 ]
 
 MAX_AGE_SECONDS = 86_400.0  # contract §6: a delivery waits for a breaker up to 24 h
@@ -188,7 +192,7 @@ class Sender:
         return DeadLettered(delivery=delivery, outcome=given_up, decision=decision)
 
     def _sent(self, delivery: Delivery, endpoint: Endpoint, ticket: Ticket, *, now: float) -> Settlement:
-        most = self.retry.max_attempts
+        most = max(delivery.attempt, self.retry.most(delivery.tier))
         self._tell(events.AttemptStarted(**_names(delivery), attempt=delivery.attempt, max_attempts=most))
         begun = self._monotonic()
         try:
@@ -266,10 +270,14 @@ class Sender:
             status=record.status,
             retry_after=retry_after,
             rng_value=self._rng(),
+            slow_taken=delivery.slow_retries,
+            latest=delivery.ages_from + self._max_age_seconds,
         )
-        # Contract §7: failures are counted once per delivery, so an attempt that will be repeated says
-        # nothing; a probe's always does. A probe that may be repeated spends no attempt: its delivery waits.
-        ends = ticket.is_probe or not isinstance(decision, RetryAt)
+        # Contract §7: failures are counted once per delivery, where its fast tier ends; an attempt that is
+        # repeated before says nothing, nor does one after. A probe's always does; one that may be repeated
+        # spends no attempt: its delivery waits.
+        goes_on = isinstance(decision, RetryAt) and decision.tier is Tier.FAST
+        ends = ticket.is_probe or not (goes_on or delivery.slow_retries)
         blames = ends and outcome.counts_for_breaker(record.outcome)
         step = self._report(endpoint, Failed(ticket=ticket) if blames else Cancelled(ticket=ticket), now=now)
         if ticket.is_probe and outcome.is_retried(record.outcome, status=record.status):
@@ -283,11 +291,23 @@ class Sender:
 
     def _retrying(self, delivery: Delivery, record: AttemptRecord, decision: RetryAt) -> Retrying:
         self._tell_failed(delivery, record)
-        wait = decision.wait_seconds
-        attempt = delivery.attempt + 1
-        self._tell(events.RetryPlanned(**_names(delivery), attempt=attempt, wait_seconds=wait))
-        waited = delivery.planned_wait_seconds + wait
-        following = replace(delivery, attempt=attempt, planned_wait_seconds=waited)
+        is_slow, wait = decision.tier is Tier.SLOW, decision.wait_seconds
+        following = replace(
+            delivery,
+            attempt=delivery.attempt + 1,
+            # Contract §9: time in the slow tier is in neither latency nor elapsed.
+            planned_wait_seconds=delivery.planned_wait_seconds + (0.0 if is_slow else wait),
+            slow_retries=delivery.slow_retries + is_slow,
+        )
+        self._tell(
+            events.RetryPlanned(
+                **_names(delivery),
+                attempt=following.attempt,
+                wait_seconds=wait,
+                slow_retry=following.slow_retries,
+                slow_retries=len(self.retry.slow_seconds),
+            )
+        )
         return Retrying(delivery=following, record=record, decision=decision)
 
     def _dead_lettered(self, delivery: Delivery, record: AttemptRecord, decision: DeadLetter) -> DeadLettered:

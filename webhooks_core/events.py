@@ -16,7 +16,10 @@ from webhooks_core.outcome import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """An attempt is about to be sent. Attempts are numbered from 1."""
+    """An attempt is about to be sent. Attempts are numbered from 1.
+
+    `max_attempts` is how many there are by the end of the tier that this one belongs to.
+    """
 
     event: str
     endpoint: str
@@ -57,13 +60,18 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPlanned:
-    """The next attempt (number `attempt`) begins in `wait_seconds`."""
+    """The next attempt (number `attempt`) begins in `wait_seconds`.
+
+    `slow_retry` is its number in the slow tier, which has `slow_retries` of them; 0 in the fast one.
+    """
 
     event: str
     endpoint: str
     webhook_id: str
     attempt: int
     wait_seconds: float
+    slow_retry: int = 0
+    slow_retries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from webhooks_core.endpoint import DEFAULT_ID, EndpointId
 from webhooks_core.outcome import Outcome
-from webhooks_core.retry import DeadLetter, RetryAt
+from webhooks_core.retry import DeadLetter, RetryAt, Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class Delivery:
     `spent_seconds` is the time its attempts took so far, `planned_wait_seconds` the waits between them.
     `admitted_by` is the gate's own word for why it was let in, None where there was no gate. `sent_before`:
     a request of it may have reached the receiver, whatever `attempt` says (a crash, a resend, a probe).
-    `waits_since` is when a person last put it back, epoch seconds; None where nobody did.
+    `waits_since` is when a person last put it back, epoch seconds; None where nobody did. `slow_retries` is
+    how many waits of the slow tier it has had.
     """
 
     webhook_id: str
@@ -38,6 +39,12 @@ class Delivery:
     admitted_by: str | None = None
     sent_before: bool = False
     waits_since: float | None = None
+    slow_retries: int = 0
+
+    @property
+    def tier(self) -> Tier:
+        """The tier of its next attempt."""
+        return Tier.SLOW if self.slow_retries else Tier.FAST
 
     @property
     def ages_from(self) -> float:
@@ -122,3 +129,34 @@ class Waiting:
 
 
 Settlement = Delivered | Retrying | DeadLettered | Held | Waiting
+
+
+class Tally(StrEnum):
+    """Name what a settlement adds to the evidence, which is taken where the fast tier ends (contract §10)."""
+
+    SUCCESS = "success"
+    """It arrived in the fast tier."""
+
+    FAILURE = "failure"
+    """Its fast tier ended without that: it is given up, or goes on to the slow tier."""
+
+    RECOVERY = "recovery"
+    """It arrived in the slow tier; it was counted as a failure before."""
+
+    NOTHING = "nothing"
+    """It goes on, is kept back, is lost in the slow tier after it was counted, or was refused by a breaker to
+    its end, which is no sample."""
+
+
+def tally(settlement: Settlement) -> Tally:
+    """Return what *settlement* adds to the evidence: of all settlements of one delivery at most one is a
+    success or a failure, unless a person sends it again.
+    """
+    taken = settlement.delivery.slow_retries
+    if isinstance(settlement, Delivered):
+        return Tally.RECOVERY if taken else Tally.SUCCESS
+    if isinstance(settlement, Retrying):  # its delivery is the one to attempt next
+        return Tally.FAILURE if settlement.decision.tier is Tier.SLOW and taken == 1 else Tally.NOTHING
+    if isinstance(settlement, DeadLettered) and not taken and settlement.record is not None:
+        return Tally.FAILURE
+    return Tally.NOTHING

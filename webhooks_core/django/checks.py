@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from django.core.checks import CheckMessage, Error, Warning
 
+from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.django import conf
 from webhooks_core.django.shared_state import MEMORY
 from webhooks_core.django.values import Problem
@@ -48,6 +49,19 @@ def _warnings(found: conf.WebhookSettings) -> Iterator[CheckMessage]:
             'WEBHOOKS["BREAKER_STORE"] is "memory": each worker finds out for itself which endpoint is down.',
             hint="A fleet of them sends a probe each; database and redis share one.",
             id="webhooks.W010",
+        )
+    if sum(found.slow_retries) > MAX_AGE_SECONDS:
+        yield Warning(
+            f'WEBHOOKS["SLOW_RETRIES"] waits longer than {MAX_AGE_SECONDS:.0f} seconds in all: a delivery '
+            "that old ends there, after one more attempt.",
+            hint="What is listed beyond has no effect.",
+            id="webhooks.W012",
+        )
+    if found.engine == "inline" and found.slow_retries:
+        yield Warning(
+            'WEBHOOKS["SLOW_RETRIES"] has no effect with the engine inline, which keeps no rows.',
+            hint="A delivery ends with its last fast attempt.",
+            id="webhooks.W013",
         )
     for name, near in conf.misspelt():
         yield Warning(f"{name} is not known; did you mean {near}? It has no effect.", id="webhooks.W003")

@@ -61,6 +61,7 @@ class Delivery(models.Model):
     # was created".
     sent_before = models.BooleanField("a worker died with it", null=True, blank=True)
     waits_since = models.FloatField("put back by a person", null=True, blank=True)
+    slow_retries = models.SmallIntegerField("waits of the slow tier", null=True, blank=True)
 
     class Meta:
         """Names of indexes are part of the schema: a migration knows them."""
@@ -204,6 +205,9 @@ class RateBucket(models.Model):
     endpoint_id = models.CharField("endpoint", max_length=64)
     tokens = models.FloatField()
     filled_at = models.FloatField()
+    per_second = models.FloatField(
+        "the stage's cap", null=True, blank=True, help_text="In the row without an endpoint."
+    )
 
     class Meta:
         """One row for each endpoint in each environment."""

@@ -25,10 +25,21 @@ from webhooks_core.django.event_lists import read_event_lists
 from webhooks_core.django.reach import read_networks
 from webhooks_core.django.secret_settings import fetch, read_callable_path, read_secret
 from webhooks_core.django.shared_state import SharedState, read_shared_state
-from webhooks_core.django.values import Problem, Reading, Spot, count, matching, number, one_of, switch
+from webhooks_core.django.values import (
+    Problem,
+    Reading,
+    Spot,
+    count,
+    matching,
+    number,
+    one_of,
+    several,
+    switch,
+)
 from webhooks_core.endpoint import DEFAULT_ID, DEFAULT_TIMEOUT_SECONDS, DEFAULT_USER_AGENT, HEADER_TEXT
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing
+from webhooks_core.retry import MAX_SLOW_RETRIES, MAX_SLOW_SECONDS
 from webhooks_core.scheme import Scheme
 
 FLAT = (
@@ -53,6 +64,7 @@ TABLE = (
     "CA_BUNDLE",
     "JITTER",
     "RETRY_BASE_SECONDS",
+    "SLOW_RETRIES",
     "SEND_PERMIT",
     "SETTLE_SINK",
     "DATABASE",
@@ -70,6 +82,7 @@ _environment = matching(
 _user_agent = matching(HEADER_TEXT, "must be 1 to 256 printable ASCII characters")
 _alias = matching(r"[^\s].{0,63}", "must be the alias of a database in DATABASES")
 _seconds = number(at_least=1)
+_waits = several(number(at_least=1, at_most=MAX_SLOW_SECONDS), at_most=MAX_SLOW_RETRIES)
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -89,6 +102,7 @@ class WebhookSettings:
     engine: str
     jitter: float
     retry_base_seconds: float
+    slow_retries: tuple[float, ...]
     max_attempts: int
     replay_window_seconds: int
     breaker_window_seconds: float
@@ -183,6 +197,7 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         engine=engine,
         jitter=key(26, "JITTER", number(at_least=0, at_most=1), default=0.0),
         retry_base_seconds=key(32, "RETRY_BASE_SECONDS", number(above=0, at_most=60), default=2.0),
+        slow_retries=key(44, "SLOW_RETRIES", _waits, default=()),
         max_attempts=flat(8, "WEBHOOK_MAX_RETRIES", count(at_least=1, at_most=20), default=3),
         replay_window_seconds=flat(9, "WEBHOOK_REPLAY_WINDOW_SECONDS", count(at_least=1), default=300),
         breaker_window_seconds=flat(10, "WEBHOOK_CB_WINDOW_SECONDS", _seconds, default=120.0),

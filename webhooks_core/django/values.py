@@ -186,6 +186,20 @@ def count(*, at_least: int, at_most: float = math.inf) -> Callable[[object], int
     return read
 
 
+def several(read: Callable[[object], T], *, at_most: int) -> Callable[[object], tuple[T, ...]]:
+    """Return a reader of a list of at most *at_most* values, each by *read*."""
+
+    def read_all(raw: object) -> tuple[T, ...]:
+        if not isinstance(raw, (list, tuple)) or len(raw) > at_most:
+            raise BadValue(f"must be a list of at most {at_most}")
+        try:
+            return tuple(read(value) for value in raw)
+        except BadValue as error:
+            raise BadValue(f"each {error}") from None
+
+    return read_all
+
+
 def one_of(words: Iterable[str]) -> Callable[[object], str]:
     """Return a reader of one of *words*."""
     words = tuple(words)

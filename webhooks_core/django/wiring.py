@@ -114,12 +114,14 @@ def _sender(
     breakers: BreakerStore,
     *,
     permit: SendPermit,
-    max_attempts: int | None = None,
+    is_test: bool = False,
 ) -> Sender:
+    keeps_rows = found.engine != "inline" and not is_test  # without one a slow retry would wait in a thread
     retry = RetryPolicy(
-        max_attempts=found.max_attempts if max_attempts is None else max_attempts,
+        max_attempts=1 if is_test else found.max_attempts,
         base_seconds=found.retry_base_seconds,
         jitter=found.jitter,
+        slow_seconds=found.slow_retries if keeps_rows else (),
     )
     return Sender(transport, breakers, retry, permit=permit, observer=observer())
 
@@ -143,7 +145,7 @@ def sender_of_tests(transport: Transport) -> Sender:
     permit = _named(ROLLOUT_TEST_PERMIT if apps.is_installed(ROLLOUT_APP) else None)
     found = sending().settings
     breakers = MemoryBreakerStore(sharing.breaker_policy(found))
-    return _sender(found, transport, breakers, permit=permit, max_attempts=1)
+    return _sender(found, transport, breakers, permit=permit, is_test=True)
 
 
 def capture() -> Capture | None:

@@ -106,7 +106,8 @@ def _attempt_failed(fact: events.AttemptFailed) -> Lines:
 
 
 def _retry_planned(fact: events.RetryPlanned) -> Lines:
-    return ((logging.WARNING, f"Retrying in {_seconds(fact.wait_seconds)} seconds..."),)
+    tier = f" (slow tier {fact.slow_retry}/{fact.slow_retries})" if fact.slow_retry else ""
+    return ((logging.WARNING, f"Retrying in {_seconds(fact.wait_seconds)} seconds...{tier}"),)
 
 
 def _not_retried(fact: events.NotRetried) -> Lines:

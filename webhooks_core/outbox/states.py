@@ -104,7 +104,9 @@ def may_move(state: State, cause: Cause) -> bool:
 
 def resent(delivery: Delivery, *, at: float) -> Delivery:
     """Return *delivery* as a person sends it again at *at*: the same id and bytes, all attempts before it."""
-    return replace(delivery, attempt=1, spent_seconds=0.0, planned_wait_seconds=0.0, waits_since=at)
+    return replace(
+        delivery, attempt=1, spent_seconds=0.0, planned_wait_seconds=0.0, slow_retries=0, waits_since=at
+    )
 
 
 def released(delivery: Delivery, *, at: float) -> Delivery:

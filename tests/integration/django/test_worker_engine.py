@@ -199,3 +199,16 @@ def test_what_the_gate_stops_at_send_time_is_held(using: Override, wire: FakeTra
     assert isinstance(settlement, Held)
     assert claimed.delivery.admitted_by is not None
     assert wire.sent == []
+
+
+@pytest.mark.parametrize(("engine", "waits"), [("worker", (60.0, 600.0)), ("inline", ())])
+def test_the_slow_tier_is_for_engines_that_keep_rows(
+    using: Override, wire: FakeTransport, engine: str, waits: tuple[float, ...]
+) -> None:
+    """Contract §6: durable; the inline engine ends with its last fast attempt."""
+    with using(WEBHOOKS={"ENGINE": engine, "SLOW_RETRIES": [60, 600]}):
+        sending = wiring.sending()
+        tests = wiring.sender_of_tests(sending.transport)
+
+    assert sending.sender.retry.slow_seconds == waits
+    assert (tests.retry.max_attempts, tests.retry.slow_seconds) == (1, ())

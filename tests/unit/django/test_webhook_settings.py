@@ -69,6 +69,16 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert found.events == {}
 
 
+@pytest.mark.parametrize(
+    ("raw", "waits"), [(None, ()), ([], ()), ([60, "600", 3_600.5], (60.0, 600.0, 3_600.5)), ((1,), (1.0,))]
+)
+def test_the_slow_tier_is_a_list_of_waits(raw: object, waits: tuple[float, ...]) -> None:
+    """Contract §6: in seconds; none by default, as the seeds have it."""
+    found = load(WEBHOOKS={"SLOW_RETRIES": raw})
+
+    assert (found.problems, found.slow_retries) == ((), waits)
+
+
 def test_the_flat_settings_are_the_endpoint_called_default() -> None:
     """Contract §1: `WEBHOOK_ENDPOINT` is the endpoint with the id `default`."""
     found = load(WEBHOOK_ENDPOINT=URL, WEBHOOK_SECRET=[OTHER, SECRET], WEBHOOK_TIMEOUT="7.5")
@@ -290,6 +300,10 @@ BAD_TABLE: list[tuple[object, str, str]] = [
         for bad in ("no.such.permit", "word", f"{HERE}.URL", print, 3)
     ],
     ({"ALLOW_HTTP": "maybe"}, "webhooks.E030", 'WEBHOOKS["ALLOW_HTTP"]'),
+    *[
+        ({"SLOW_RETRIES": bad}, "webhooks.E044", 'WEBHOOKS["SLOW_RETRIES"]')
+        for bad in (60, "60", [0.5], [604_801], [60] * 21, ["soon"], [True], [None], {"60": 1})
+    ],
     *[
         ({"RETRY_BASE_SECONDS": bad}, "webhooks.E032", 'WEBHOOKS["RETRY_BASE_SECONDS"]')
         for bad in (0, -1, 61, "x")

@@ -8,7 +8,7 @@ import pytest
 
 from webhooks_core.errors import ConfigError
 from webhooks_core.outcome import Outcome
-from webhooks_core.retry import DeadLetter, DisableEndpoint, RetryAt, RetryPolicy, parse_retry_after
+from webhooks_core.retry import DeadLetter, DisableEndpoint, RetryAt, RetryPolicy, Tier, parse_retry_after
 
 NOW = 1_763_000_000.0
 
@@ -187,6 +187,12 @@ def test_what_is_no_date_says_nothing(text: str | None) -> None:
     ("changes", "path"),
     [
         ({"max_attempts": 0}, "retry.max_attempts"),
+        ({"slow_seconds": [60.0]}, "retry.slow_seconds"),
+        ({"slow_seconds": (60.0,) * 21}, "retry.slow_seconds"),
+        ({"slow_seconds": (0.5,)}, "retry.slow_seconds"),
+        ({"slow_seconds": (604_801.0,)}, "retry.slow_seconds"),
+        ({"slow_seconds": (True,)}, "retry.slow_seconds"),
+        ({"slow_seconds": (float("nan"),)}, "retry.slow_seconds"),
         ({"max_attempts": 21}, "retry.max_attempts"),
         ({"max_attempts": True}, "retry.max_attempts"),
         ({"max_attempts": 3.0}, "retry.max_attempts"),
@@ -211,3 +217,78 @@ def test_a_bad_policy_is_refused(changes: dict[str, object], path: str) -> None:
 def test_the_ends_of_the_range_are_good(attempts: int) -> None:
     """1 and 20 attempts are allowed, and so are waits of nothing."""
     assert RetryPolicy(max_attempts=attempts, base_seconds=0, cap_seconds=0, jitter=1).wait_after(1) == 0.0
+
+
+# --- the slow tier ----------------------------------------------------------------------------------------
+
+SLOW = RetryPolicy(slow_seconds=(60.0, 600.0))
+
+
+def slowly(taken: int, *, attempt: int = 4, policy: RetryPolicy = SLOW, **more: object) -> object:
+    """Decide on a 503 of a delivery that has had *taken* waits of the slow tier."""
+    arguments = {"attempt": attempt, "now": NOW, "status": 503, "slow_taken": taken, **more}
+    return policy.next(Outcome.SERVER_ERROR, **arguments)  # type: ignore[arg-type]
+
+
+def test_the_slow_tier_takes_over_where_the_fast_one_ends() -> None:
+    """Contract §6: after the fast three; then its own waits, one after the other, then a dead letter."""
+    found = [after(2, SLOW), after(3, SLOW), slowly(1, attempt=4), slowly(2, attempt=5)]
+
+    assert found == [
+        RetryAt(when=NOW + 4.0, wait_seconds=4.0, reason="schedule"),
+        RetryAt(when=NOW + 60.0, wait_seconds=60.0, reason="slow retry 1 of 2", tier=Tier.SLOW),
+        RetryAt(when=NOW + 600.0, wait_seconds=600.0, reason="slow retry 2 of 2", tier=Tier.SLOW),
+        DeadLetter(reason="5 of 5 attempts failed"),
+    ]
+
+
+def test_once_in_the_slow_tier_it_stays_there() -> None:
+    """More fast attempts, set while it waited, are not caught up on; fewer change nothing."""
+    more, fewer = RetryPolicy(max_attempts=9, slow_seconds=(60.0, 600.0)), RetryPolicy(max_attempts=1)
+
+    assert slowly(1, policy=more).tier is Tier.SLOW  # type: ignore[attr-defined]
+    assert isinstance(slowly(1, policy=fewer), DeadLetter)
+
+
+@pytest.mark.parametrize(
+    ("latest", "wait"),
+    [(NOW + 700, 600.0), (NOW + 599, 599.0), (NOW + 0.5, 0.5), (NOW, None), (NOW - 1, None)],
+)
+def test_the_slow_tier_ends_at_the_maximum_age(latest: float, wait: float | None) -> None:
+    """One more attempt at that very moment, and none beyond."""
+    found = slowly(1, latest=latest)
+
+    assert getattr(found, "wait_seconds", None) == wait
+    assert wait is not None or found == DeadLetter(reason="older than the maximum age after 4 attempts")
+
+
+def test_the_fast_tier_has_no_maximum_age() -> None:
+    """It is over within seconds; a delivery that waited for a breaker has all of it before it."""
+    found = RetryPolicy().next(Outcome.TIMEOUT, attempt=1, now=NOW, latest=NOW - 1)
+
+    assert found == RetryAt(when=NOW + 2.0, wait_seconds=2.0, reason="schedule")
+
+
+@pytest.mark.parametrize(("wish", "wait"), [("30", 60.0), ("90", 90.0), ("86400", 3600.0)])
+def test_the_slow_tier_hears_a_retry_after_too(wish: str, wait: float) -> None:
+    """The longer of the two, up to its cap."""
+    assert slowly(0, attempt=3, retry_after=wish).wait_seconds == wait  # type: ignore[attr-defined]
+
+
+def test_jitter_shortens_slow_waits_as_well() -> None:
+    """What failed together need not come back together."""
+    policy = RetryPolicy(jitter=0.5, slow_seconds=(600.0,))
+
+    assert slowly(0, policy=policy, rng_value=1.0).wait_seconds == 300.0  # type: ignore[attr-defined]
+
+
+def test_what_is_not_retried_is_not_retried_slowly_either() -> None:
+    """A 4xx ends a delivery wherever it is."""
+    found = SLOW.next(Outcome.CLIENT_ERROR, attempt=3, now=NOW, status=404)
+
+    assert isinstance(found, DeadLetter)
+
+
+def test_a_tier_knows_how_many_attempts_there_are_by_its_end() -> None:
+    """What a log line counts up to."""
+    assert (SLOW.most(Tier.FAST), SLOW.most(Tier.SLOW)) == (3, 5)

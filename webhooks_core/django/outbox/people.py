@@ -18,7 +18,7 @@ from webhooks_core.outbox.states import TRANSITIONS, Cause, State
 
 PORTION = 500  # rows of one transaction: a bulk never keeps SQLite's lock, or a key's, for long
 
-_BEGINS_AGAIN = " attempt = 1, spent_seconds = 0, planned_wait_seconds = 0,"
+_BEGINS_AGAIN = " attempt = 1, spent_seconds = 0, planned_wait_seconds = 0, slow_retries = 0,"
 _MOVED = (
     "WITH v(id, due_at, since) AS (VALUES {values}) UPDATE webhooks_delivery"
     " SET state = %s, turn = NULL,{again}"

@@ -20,7 +20,7 @@ from webhooks_core.outbox.base import Settled
 
 _Mine = tuple[str, int]  # the first two of a `Token`: the batch's text, and the row
 
-_MOST_ROWS = 500  # of one statement: 500 × 11 parameters are within SQLite's 32,766
+_MOST_ROWS = 500  # of one statement: 500 × 12 parameters are within SQLite's 32,766
 
 _OURS = (
     " FROM v WHERE webhooks_delivery.id = v.id AND webhooks_delivery.token = v.token"
@@ -28,10 +28,11 @@ _OURS = (
     " RETURNING webhooks_delivery.id, webhooks_delivery.token"
 )
 _SETTLED = (
-    "WITH v(id, token, state, due_at, reason, attempt, spent, waited, sent, outcome, status) AS (VALUES {})"
+    "WITH v(id, token, state, due_at, reason, attempt, spent, waited, slow, sent, outcome, status)"
+    " AS (VALUES {})"
     " UPDATE webhooks_delivery SET state = v.state, due_at = CAST(v.due_at AS double precision),"
     " reason = v.reason, attempt = v.attempt, spent_seconds = v.spent, planned_wait_seconds = v.waited,"
-    " sent_before = v.sent,"
+    " slow_retries = v.slow, sent_before = v.sent,"
     " last_outcome = COALESCE(v.outcome, last_outcome),"
     " last_status = CASE WHEN v.outcome IS NULL THEN last_status ELSE CAST(v.status AS integer) END,"
     " changed_at = %s" + _OURS
@@ -101,7 +102,7 @@ def _locked_keys(
 def _written(
     cursor: CursorWrapper, part: Sequence[tuple[Token, Settled]], *, environment: str, now: float
 ) -> set[_Mine]:
-    values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(part))
+    values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(part))
     flat = [value for token, settled in part for value in (token.number, token.batch, *_columns(settled))]
     cursor.execute(_SETTLED.format(values), [*flat, now, environment])
     held = _returned(cursor)
@@ -123,7 +124,7 @@ def _returned(cursor: CursorWrapper) -> set[_Mine]:
 
 
 def _columns(settled: Settled) -> tuple[Value, ...]:
-    """Return state, due_at, reason, attempt, spent, waited, sent, outcome and status of the settled row."""
+    """Return the columns of the settled row, from state to status."""
     after, settlement = settled.after(), settled.settlement
     delivery, record = settlement.delivery, settlement.record
     return (
@@ -133,6 +134,7 @@ def _columns(settled: Settled) -> tuple[Value, ...]:
         delivery.attempt,
         delivery.spent_seconds,
         delivery.planned_wait_seconds,
+        delivery.slow_retries,
         delivery.sent_before,
         None if record is None else record.outcome.value,
         None if record is None else record.status,

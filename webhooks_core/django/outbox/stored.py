@@ -23,7 +23,7 @@ from webhooks_core.settlement import AttemptRecord, Delivery
 COLUMNS = (
     "id, webhook_id, endpoint_id, event, body, unit, admitted_by, ordering_key, state, claims, attempt,"
     " spent_seconds, planned_wait_seconds, created_at, environment, due_at, reason, worker, changed_at,"
-    " last_outcome, last_status, sent_before, waits_since"
+    " last_outcome, last_status, sent_before, waits_since, slow_retries"
 )
 ATTEMPT_COLUMNS = "number, outcome, started_at, elapsed_seconds, status, error, is_probe"
 
@@ -73,14 +73,15 @@ class Stored:
         (
             number, webhook_id, endpoint_id, event, body, unit, admitted_by, ordering_key, state, claims,
             attempt, spent_seconds, planned_wait_seconds, created_at, environment, due_at, reason, worker,
-            changed_at, last_outcome, last_status, sent_before, waits_since,
+            changed_at, last_outcome, last_status, sent_before, waits_since, slow_retries,
         ) = columns  # fmt: skip
         numbers = (claims, attempt, spent_seconds, planned_wait_seconds, created_at)
         problem = "" if state == State.PENDING else "the row's state is not a known one"
         # SQLite keeps what it is given.
-        if not all(isinstance(number, (int, float)) for number in (*numbers, waits_since or 0.0)):
+        later = (waits_since or 0.0, slow_retries or 0)  # may be empty
+        if not all(isinstance(number, (int, float)) for number in (*numbers, *later)):
             problem = "the row's numbers cannot be read"
-            waits_since = None
+            waits_since = slow_retries = None
             claims, attempt, spent_seconds, planned_wait_seconds, created_at = 0, 1, 0.0, 0.0, 0.0
         delivery = Delivery(
             webhook_id=webhook_id,
@@ -95,6 +96,7 @@ class Stored:
             admitted_by=admitted_by or None,
             sent_before=bool(sent_before),
             waits_since=waits_since,
+            slow_retries=slow_retries or 0,
         )
         return cls(
             number=number,

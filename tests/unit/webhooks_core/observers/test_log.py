@@ -56,6 +56,10 @@ LINES: list[tuple[events.Fact, list[tuple[int, str]]]] = [
         [(logging.WARNING, "Retrying in 2 seconds...")],
     ),
     (
+        events.RetryPlanned(**NAMES, attempt=4, wait_seconds=600.0, slow_retry=1, slow_retries=6),
+        [(logging.WARNING, "Retrying in 600 seconds... (slow tier 1/6)")],
+    ),
+    (
         events.RetryPlanned(**NAMES, attempt=2, wait_seconds=10.5),
         [(logging.WARNING, "Retrying in 10,5 seconds...")],
     ),

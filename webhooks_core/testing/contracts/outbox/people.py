@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from webhooks_core.outbox.base import State
+from webhooks_core.retry import Tier
 from webhooks_core.testing.contracts.outbox.words import (
     NOW,
     HandClock,
@@ -79,6 +80,19 @@ class PeopleContract(OutboxWords):
         assert again.delivery == replace(first.delivery, sent_before=True, waits_since=NOW + 2)
         assert again.claims == 3
         assert len(self.row(outbox, webhook_id).attempts) == 2
+
+    def test_a_row_remembers_the_slow_tier_until_it_is_sent_again(self, outbox: OutboxUnderTest) -> None:
+        """Its fast tier ended: the next claim knows, and a person's resend begins with the fast tier."""
+        webhook_id = self.add(outbox, 1)
+        outbox.settle([self.failed(self.claim(outbox)[0], when=NOW, slow_retries=1)])
+        (slow,) = self.claim(outbox)
+        outbox.settle([self.given_up(slow)])
+        outbox.resend([webhook_id], reason="r")
+
+        (again,) = self.claim(outbox)
+
+        assert (slow.delivery.slow_retries, slow.delivery.tier) == (1, Tier.SLOW)
+        assert (again.delivery.slow_retries, again.delivery.attempt) == (0, 1)
 
     def test_what_people_let_go_can_be_spread_over_time(
         self, outbox: OutboxUnderTest, clock: HandClock

@@ -123,10 +123,16 @@ class OutboxWords(ABC):
         )
         return Settled(claimed=claimed, settlement=settlement)
 
-    def failed(self, claimed: Claimed, *, when: float, skew: float = 0.0) -> Settled:
+    def failed(self, claimed: Claimed, *, when: float, skew: float = 0.0, slow_retries: int = 0) -> Settled:
         """An attempt failed, the next one is at *when*."""
         attempt = claimed.delivery.attempt + 1
-        following = replace(claimed.delivery, attempt=attempt, planned_wait_seconds=2.0, sent_before=True)
+        following = replace(
+            claimed.delivery,
+            attempt=attempt,
+            planned_wait_seconds=2.0,
+            sent_before=True,
+            slow_retries=slow_retries,
+        )
         decision = RetryAt(when=when, wait_seconds=2.0, reason="schedule")
         record = self.record(claimed, Outcome.SERVER_ERROR)
         settlement = Retrying(delivery=following, record=record, decision=decision)
