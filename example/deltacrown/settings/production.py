@@ -1,5 +1,8 @@
 """For production: as the runbook's pre-flight wants it. Starts off, at 0 %, and says nothing it should not.
 
+PostgreSQL, and beside the web processes one `manage.py webhooks worker` or more, under systemd: see
+deploy/systemd/webhooks-worker.service. Both read the same environment.
+
 `NOTIFICATIONS_WEBHOOK_ENABLED` is not set here: the environment turns it on, and *off* wins wherever it is
 said. The percentage is in the flag file, read while the processes run: no restart. The kill file stops every
 process of this host within a second, with the database and the cache down.
@@ -45,6 +48,7 @@ ROLLOUT = {
     "FILE": os.environ.get("ROLLOUT_FILE", "/etc/deltacrown/flags.json"),
     "KILL_FILE": "/var/lib/rollout/kill",  # the default, said here so that nobody has to look it up
 }
-WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "production"}
+# After the three attempts within six seconds: a minute, ten minutes, an hour, three hours, six hours later.
+WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "production", "SLOW_RETRIES": [60, 600, 3_600, 10_800, 21_600]}
 
 LOGGING = logging_to(os.environ.get("DELTACROWN_LOG", "/var/log/deltacrown-prod.log"))
