@@ -1,0 +1,56 @@
+"""A database of each kind, migrated once a module and emptied for each test."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests import databases
+from webhooks_core.django.outbox.database import Database
+
+KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def migrated(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[str]:
+    """The alias of a migrated database."""
+    name = f"rollout_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    with django_db_blocker.unblock():
+        if request.param == "sqlite":
+            settings = databases.sqlite(tmp_path_factory.mktemp("rollout") / "db.sqlite3")
+            with databases.alias(name, settings):
+                databases.migrated(name)
+                yield name
+        else:
+            with databases.postgres_database(name), databases.alias(name, databases.postgres(name)):
+                databases.migrated(name)
+                yield name
+                connections[name].close()
+
+
+@pytest.fixture
+def alias(migrated: str) -> str:
+    """The same, emptied."""
+    with connections[migrated].cursor() as cursor:
+        if connections[migrated].vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {databases.TABLES} RESTART IDENTITY")
+        else:
+            for table in databases.TABLES.split(", "):
+                cursor.execute(f"DELETE FROM {table.strip()}")
+    return migrated
+
+
+@pytest.fixture
+def database(alias: str) -> Database:
+    """The same, as stores see it."""
+    return Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic)
