@@ -18,6 +18,9 @@ from typing import TypeVar
 from django.conf import Settings, settings
 from django.core.signals import setting_changed
 
+from rollout.errors import ConfigError
+from rollout.plan import Plan
+from rollout.plan_text import parse_plan
 from rollout.sources.env import variable_of
 from rollout.sources.kill import VARIABLE
 from webhooks_core.django.secret_settings import read_callable_path
@@ -39,8 +42,12 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 MASTER_SWITCH = "NOTIFICATIONS_WEBHOOK_ENABLED"
-TABLE = ("FLAG", "SOURCE", "FLAGS", "FILE", "KILL_FILE", "REFRESH_SECONDS", "UNITS")
+TABLE = (
+    *("FLAG", "SOURCE", "FLAGS", "FILE", "KILL_FILE", "REFRESH_SECONDS", "UNITS"),
+    *("PLAN", "DATABASE", "LAST_KNOWN_GOOD"),
+)
 DEFAULT_FLAG = "tournament-webhooks"
+DEFAULT_DATABASE = "default"
 MAX_REFRESH_SECONDS = 30  # contract §3: a snapshot may be 30 s old
 
 
@@ -50,6 +57,7 @@ class SourceName(StrEnum):
     SETTINGS = "settings"
     ENVIRONMENT = "environment"
     FILE = "file"
+    DATABASE = "database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +71,19 @@ class RolloutSettings:
     kill_file: str | None
     refresh_seconds: float
     units: str | None
+    plan: Plan | None = None
+    database: str | None = None
+    last_known_good: str | None = None
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def state_database(self) -> str | None:
+        """The alias where flags, rollouts and evidence are kept; None where no setting asks for any."""
+        wanted = self.plan is not None or self.source is SourceName.DATABASE
+        return self.database or (DEFAULT_DATABASE if wanted else None)
 
+
+_alias = matching(r"[^\s].{0,63}", "must be the alias of a database in DATABASES")
 _flag_key = matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "must be a flag's key: A-Z a-z 0-9 . _ -, at most 128"
 )
@@ -103,6 +121,9 @@ def load(raw: object, *, environ: Mapping[str, str]) -> RolloutSettings:
             8, "REFRESH_SECONDS", number(at_least=0, at_most=MAX_REFRESH_SECONDS), default=0.25
         ),
         units=key(11, "UNITS", read_callable_path, default=None),
+        plan=key(13, "PLAN", lambda raw: _plan(raw, flag=flag), default=None),
+        database=key(14, "DATABASE", _alias, default=None),
+        last_known_good=key(15, "LAST_KNOWN_GOOD", _absolute, default=None),
     )
     return replace(parsed, problems=tuple(reading.problems))
 
@@ -130,6 +151,13 @@ def _owner(reading: Reading, owners: Mapping[SourceName, Spot], *, named: Source
     if owner is SourceName.FILE and owner not in has:
         reading.add(_spot(6, "FILE", None), "must be set: the file owns the percentage")
     return owner
+
+
+def _plan(raw: object, *, flag: str) -> Plan:
+    try:
+        return parse_plan(flag, raw, path='ROLLOUT["PLAN"]')
+    except ConfigError as error:
+        raise BadValue(f"{error.path}: {error.problem}") from None
 
 
 def _mapping(raw: object) -> Mapping[str, object]:

@@ -9,18 +9,20 @@ Explained in docs/explanation/architecture.md.
 from __future__ import annotations
 
 from rollout.decision import Decision, Reason
-from rollout.django import conf
-from rollout.django.wiring import gate
-from rollout.sources.kill import KillFile
+from rollout.django.wiring import built, gate
 from webhooks_core.delivery import Delivery, Permit, PermitVerdict
 
 _UNKNOWN = frozenset({Reason.ERROR, Reason.STALE})
+UNCONFIRMED = "flag state not confirmed"
 
 
 def send_permit(delivery: Delivery) -> Permit:
     """Ask the gate again, strictly, by what *delivery* knows."""
     decision = gate.recheck(delivery.unit, admitted_by=_reason(delivery.admitted_by))
     if decision:
+        poll = built().poll
+        if poll is not None and not poll.is_confirmed():
+            return Permit(verdict=PermitVerdict.WAIT, reason=UNCONFIRMED)
         return Permit(verdict=PermitVerdict.SEND)
     verdict = PermitVerdict.WAIT if decision.reason in _UNKNOWN else PermitVerdict.HOLD
     return Permit(verdict=verdict, reason=reason_of(decision))
@@ -36,7 +38,7 @@ def _reason(text: str | None) -> Reason | None:
 
 def test_permit(_delivery: Delivery) -> Permit:
     """Let a test send go unless the kill switch is pulled: it is an operator's act, before anything is on."""
-    state = KillFile(conf.current().kill_file).state()
+    state = built().switches.state()
     if state.killed:
         return Permit(verdict=PermitVerdict.HOLD, reason="kill switch")
     return Permit(verdict=PermitVerdict.SEND)

@@ -18,9 +18,11 @@ from django.core.signals import setting_changed
 
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.django import conf
+from rollout.django.own_connection import OwnConnection
+from rollout.django.polling import DatabasePoll
 from rollout.flags import FlagKey
 from rollout.gate import Gate
-from rollout.live import LiveFlags
+from rollout.live import LiveFlags, no_ceilings
 from rollout.observers.log import LogObserver
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.base import FlagSource
@@ -28,6 +30,7 @@ from rollout.sources.env import EnvironmentSource
 from rollout.sources.file import FileSource
 from rollout.sources.kill import KillFile
 from rollout.sources.memory import MappingSource
+from rollout.sources.trip import HostSwitches
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.values import Problem
 from webhooks_core.per_process import PerProcess
@@ -52,10 +55,15 @@ class BadSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What one process has built: the flags, and whether both apps are installed."""
+    """What one process has built: the flags, the switches of its host, whether both apps are installed.
+
+    `poll` is there where flags, rollouts and evidence are kept in a database.
+    """
 
     flags: LiveFlags
     installed: bool
+    switches: HostSwitches
+    poll: DatabasePoll | None = None
 
 
 def problems() -> tuple[Problem, ...]:
@@ -78,8 +86,24 @@ def missing_secrets(sending: webhooks_conf.WebhookSettings) -> tuple[Problem, ..
     )
 
 
-def source_of(settings: conf.RolloutSettings) -> FlagSource:
+def poll_of(settings: conf.RolloutSettings) -> DatabasePoll | None:
+    """Return what looks into the database of *settings*; None where no setting asks for one."""
+    alias = settings.state_database
+    if alias is None:
+        return None
+    return DatabasePoll(
+        OwnConnection(alias),
+        environment=webhooks_conf.current().environment,
+        refresh_seconds=settings.refresh_seconds,
+        kept=settings.last_known_good,
+        observer=LogObserver(),
+    )
+
+
+def source_of(settings: conf.RolloutSettings, poll: DatabasePoll | None = None) -> FlagSource:
     """Return the source that owns the percentage."""
+    if settings.source is conf.SourceName.DATABASE:
+        return poll or poll_of(settings) or BadSettings(())
     if settings.source is conf.SourceName.FILE and settings.file is not None:
         return FileSource(settings.file)
     if settings.source is conf.SourceName.ENVIRONMENT:
@@ -89,14 +113,18 @@ def source_of(settings: conf.RolloutSettings) -> FlagSource:
 
 def _build() -> Built:
     found, bad = conf.current(), problems()
+    poll = None if bad else poll_of(found)
+    switches = HostSwitches(KillFile(found.kill_file))
     flags = LiveFlags(
-        BadSettings(bad) if bad else source_of(found),
-        kill=KillFile(found.kill_file),
+        BadSettings(bad) if bad else source_of(found, poll),
+        kill=switches,
         master=conf.master,
+        ceilings=no_ceilings if poll is None else poll.ceilings,
         refresh_seconds=found.refresh_seconds,
         observer=LogObserver(),
     )
-    return Built(flags=flags, installed=all(apps.is_installed(name) for name in APPS))
+    installed = all(apps.is_installed(name) for name in APPS)
+    return Built(flags=flags, installed=installed, switches=switches, poll=poll)
 
 
 built = PerProcess(_build)

@@ -64,7 +64,7 @@ def test_the_owner_is_the_one_that_is_named_or_the_only_one_there(
         ("text", "rollout.E002", "ROLLOUT"),
         ({"FLAG_": "x"}, "rollout.E002", 'ROLLOUT["FLAG_"]'),
         ({"flags": {}}, "rollout.E002", 'ROLLOUT["flags"]'),
-        ({"SOURCE": "database"}, "rollout.E003", 'ROLLOUT["SOURCE"]'),
+        ({"SOURCE": "redis"}, "rollout.E003", 'ROLLOUT["SOURCE"]'),
         ({"SOURCE": 3}, "rollout.E003", 'ROLLOUT["SOURCE"]'),
         ({"FLAGS": FLAGS, "FILE": "/srv/flags.json"}, "rollout.E004", 'ROLLOUT["FILE"]'),
         ({"SOURCE": "file", "FLAGS": FLAGS, "FILE": "/srv/f.json"}, "rollout.E004", 'ROLLOUT["FLAGS"]'),
@@ -86,6 +86,15 @@ def test_the_owner_is_the_one_that_is_named_or_the_only_one_there(
             ({"UNITS": bad}, "rollout.E011", 'ROLLOUT["UNITS"]')
             for bad in ("no.such.callable", "word", len, [1])
         ],
+        *[
+            ({"PLAN": bad}, "rollout.E013", 'ROLLOUT["PLAN"]')
+            for bad in ("default", {"stage": []}, {"stages": [{"percentage": "101"}]}, {"stages": []}, [])
+        ],
+        *[({"DATABASE": bad}, "rollout.E014", 'ROLLOUT["DATABASE"]') for bad in ("", 3, " x", "x" * 99)],
+        *[
+            ({"LAST_KNOWN_GOOD": bad}, "rollout.E015", 'ROLLOUT["LAST_KNOWN_GOOD"]')
+            for bad in ("kept", "", 3)
+        ],
     ],
 )
 def test_a_bad_key_of_the_table_is_a_problem_with_its_id(table: object, id_: str, setting: str) -> None:
@@ -94,6 +103,26 @@ def test_a_bad_key_of_the_table_is_a_problem_with_its_id(table: object, id_: str
 
     assert (found.problems[0].id, found.problems[0].setting) == (id_, setting)
     assert len(found.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "alias"),
+    [
+        ({}, None),
+        ({"FLAGS": FLAGS}, None),
+        ({"SOURCE": "database"}, "default"),
+        ({"PLAN": {}}, "default"),
+        ({"PLAN": {}, "FLAGS": FLAGS, "DATABASE": "main"}, "main"),
+        ({"DATABASE": "main"}, "main"),
+    ],
+    ids=["nothing", "flags", "source", "plan", "plan-elsewhere", "database"],
+)
+def test_a_database_is_asked_for_by_a_plan_or_by_the_source(table: object, alias: str | None) -> None:
+    """Who wants neither needs no tables, and reads no database."""
+    found = load(table)
+
+    assert found.problems == ()
+    assert found.state_database == alias
 
 
 def test_two_owners_are_told_by_name() -> None:
