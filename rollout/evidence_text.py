@@ -1,7 +1,8 @@
 """What the guard remembers between ticks, as one text that the rollout's state keeps.
 
 The invariants: `loads(dumps(evidence)) == evidence`; what is no such text is None, so that a guard that
-cannot remember begins to count anew, which holds and never advances. Explained in docs/explanation/rollout-plan.md.
+cannot remember begins to count anew, which holds and never advances. Explained in
+docs/explanation/rollout-plan.md.
 """
 
 from __future__ import annotations

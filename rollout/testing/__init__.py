@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from rollout.testing.contracts import FlagSourceContract
     from rollout.testing.observer import RecordingObserver
     from rollout.testing.override import override_flag
+    from rollout.testing.store_contract import RolloutStoreContract
 
-__all__ = ["FlagSourceContract", "ManualClock", "RecordingObserver", "override_flag"]
+__all__ = [
+    "FlagSourceContract",
+    "ManualClock",
+    "RecordingObserver",
+    "RolloutStoreContract",
+    "override_flag",
+]
 
 _HOMES = {
     "FlagSourceContract": "rollout.testing.contracts",
     "ManualClock": "rollout.testing.clock",
     "RecordingObserver": "rollout.testing.observer",
+    "RolloutStoreContract": "rollout.testing.store_contract",
     "override_flag": "rollout.testing.override",
 }
 
