@@ -25,14 +25,18 @@ def settings(*, engine: str, environment: str, port: int, database: str = "defau
             "ALLOW_NETWORKS": [f"127.0.0.1/32:{port}"],
             "EVENTS": {EVENT: {"tournament_id": "integer"}},
             "ENDPOINTS": {
-                path: {"URL": f"http://127.0.0.1:{port}/{path}", "SECRET": sha256(path.encode()).hexdigest()}
-                for path in PATHS
+                path: {"URL": f"http://127.0.0.1:{port}/{path}", "SECRET": secret(path)} for path in PATHS
             },
             "RETRY_BASE_SECONDS": RETRY.base_seconds,
             "SEND_PERMIT": "tests.engine_project.permit",
             "DATABASE": database,
         },
     }
+
+
+def secret(endpoint: str) -> str:
+    """Return the secret of one endpoint."""
+    return sha256(endpoint.encode()).hexdigest()
 
 
 def permit(delivery: Delivery) -> Permit:

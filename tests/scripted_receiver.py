@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from webhooks_core.receiving import Receiver
 from webhooks_core.testing.contracts.engines import Sent
 
 
@@ -19,6 +20,7 @@ class Scripted:
         self.requests: list[tuple[str, Sent]] = []
         self.open = threading.Event()  # cleared: a request is noted, and waits for its answer
         self.open.set()
+        self.guard: Receiver | None = None  # acts on a request before it waits, and says what to answer
         self._lock = threading.Lock()
 
     def on(self, path: str) -> tuple[Sent, ...]:
@@ -26,12 +28,14 @@ class Scripted:
         with self._lock:
             return tuple(sent for where, sent in self.requests if where == path)
 
-    def answer(self, path: str, sent: Sent) -> int:
+    def answer(self, path: str, headers: list[tuple[str, str]], sent: Sent) -> int:
         """Note one request and return the status it gets."""
         with self._lock:
-            self.requests.append((path, sent))
             left = self.answers.get(path, [200])
             status = left.pop(0) if len(left) > 1 else left[0]
+            if self.guard is not None:
+                status = self.guard.receive(headers, sent.body).status
+            self.requests.append((path, sent))
         self.open.wait(30)
         return status
 
@@ -47,7 +51,7 @@ def scripted() -> Iterator[Scripted]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             sent = Sent(webhook_id=self.headers["X-Webhook-Id"], body=body)
-            self.send_response(receiver.answer(self.path.strip("/"), sent))
+            self.send_response(receiver.answer(self.path.strip("/"), list(self.headers.items()), sent))
             self.send_header("Content-Length", "0")
             self.end_headers()
 

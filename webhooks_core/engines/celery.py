@@ -82,7 +82,11 @@ class CeleryHint:
         """Say that the rows *webhook_ids* were committed; without any, that something may be due."""
         if self._monotonic() < self._not_before:
             return
-        sent = self._thread.submit(self._tell, tuple(webhook_ids)[::EVERY])
+        try:
+            sent = self._thread.submit(self._tell, tuple(webhook_ids)[::EVERY])
+        except RuntimeError as error:  # the interpreter ends
+            self._failed(type(error).__name__)
+            return
         if not _in_loop() and not wait([sent], timeout=self._wait_seconds).done:
             self._failed("TimeoutError")
 

@@ -1,14 +1,15 @@
 """`manage.py webhooks sweep` and `prune`: finding what a lost hint left behind, and removing old rows.
 
 Invariants: only rows that have ended well, or that a person has given up, are removed, in portions of one
-short transaction each; a sweep sends nothing and changes no row's due moment but that of one that nobody
-would wake. Explained in docs/how-to/run-the-worker.md.
+short transaction each; a sweep sends nothing (the engine `celery` is told to) and changes no row's due moment
+but that of one that nobody would wake. Explained in docs/how-to/run-the-worker.md.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from webhooks_core.django import hinting
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import Pick, moment, outbox, refused
 from webhooks_core.django.models import Delivery, WorkerBeat
@@ -47,8 +48,12 @@ def sweep_outbox(_options: dict[str, Any]) -> Answer:
     woken = parked.order_by().update(due_at=LOOK_NOW)
     endpoints = sorted(kept.ready_endpoints())
     foreign = dict(kept.foreign())
+    hint = hinting.wanted()
+    if endpoints and hint is not None:
+        hint(())
     lines = [
         f"Ready: {', '.join(endpoints) or 'nothing'}; {woken} parked rows were looked at.",
+        *["Celery's workers were told." for _ in endpoints[:1] if hint is not None],
         *[f"Left alone: {count} of environment {name}" for name, count in sorted(foreign.items())],
     ]
     return Answer(lines=lines, data={"ready": endpoints, "woken": woken, "foreign": foreign})
