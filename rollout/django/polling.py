@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rollout.django.own_connection import OwnConnection, Unreadable
 from rollout.errors import ConfigError
 from rollout.events import Observer, SourceProblem, emit
 from rollout.flags import FlagKey
-from rollout.percentage import Percentage
+from rollout.percentage import NOBODY, Percentage
 from rollout.polled import Polled
 from rollout.snapshot import Snapshot
 from rollout.sources.lastgood import LastGood
@@ -48,6 +48,7 @@ class DatabasePoll:
     Args:
         connection: Where to look.
         environment: Whose rows.
+        planned: Flags whose rollout goes by a plan: until it is started, nobody is let through.
         refresh_seconds: How long an answer may rest on what was read before.
         kept: The file that outlives a restart; None keeps nothing.
         monotonic: Seconds for measuring.
@@ -59,6 +60,7 @@ class DatabasePoll:
         connection: OwnConnection,
         *,
         environment: str,
+        planned: Iterable[FlagKey] = (),
         refresh_seconds: float = 0.25,
         kept: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -66,6 +68,7 @@ class DatabasePoll:
     ) -> None:
         self._connection = connection
         self._environment = environment
+        self._planned = tuple(planned)
         self._refresh_seconds = refresh_seconds
         self._kept = None if kept is None else Path(kept)
         self._monotonic = monotonic
@@ -123,7 +126,7 @@ class DatabasePoll:
         polled = self.look()
         if not polled.is_known:
             raise Unreadable(polled.problem or "nothing was read yet")
-        return polled.ceilings()
+        return dict.fromkeys(self._planned, NOBODY) | polled.ceilings()
 
     def snapshot(self) -> Snapshot:
         """Return the flags, where the database owns them. Never raises."""

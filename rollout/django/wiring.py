@@ -94,6 +94,7 @@ def poll_of(settings: conf.RolloutSettings) -> DatabasePoll | None:
     return DatabasePoll(
         OwnConnection(alias),
         environment=webhooks_conf.current().environment,
+        planned=() if settings.plan is None else (settings.plan.flag,),
         refresh_seconds=settings.refresh_seconds,
         kept=settings.last_known_good,
         observer=LogObserver(),

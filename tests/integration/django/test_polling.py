@@ -303,3 +303,11 @@ def test_a_document_that_is_replaced_between_the_two_reads_is_read_at_the_next_l
 
     assert first.status is SourceStatus.ERROR
     assert second.flags[FLAG].percentage == HALF
+
+
+def test_a_flag_with_a_plan_is_nobodys_until_it_is_started(table: Table) -> None:
+    """A percentage of 100 in the settings must not be in force because the plan has not begun."""
+    other = FlagKey("other")
+    poll = DatabasePoll(table, environment="test", planned=[FLAG, other], monotonic=lambda: NOW)
+
+    assert poll.ceilings() == {FLAG: FIVE, other: Percentage.NOBODY}

@@ -27,7 +27,7 @@ Value = bool | int | float | str | bytes | None  # of a parameter
 
 _CLOCK_SECONDS = 1.0  # the server's clock is asked so often; it is no round trip of each claim and settle
 _POSTGRES_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_TOUCH = "UPDATE webhooks_delivery SET id = id WHERE id = -1"
+_TOUCH = "UPDATE {} SET id = id WHERE id = -1"
 
 
 class Database:
@@ -38,6 +38,7 @@ class Database:
         clock: The store's clock; None is the server's on PostgreSQL, this machine's on SQLite.
         machine_clock: What "this machine's" is.
         monotonic: Seconds for measuring: between two looks at the server's clock ours goes on from the last.
+        table: One that is there: SQLite's write lock is taken by touching it.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Database:
         clock: Callable[[], float] | None,
         machine_clock: Callable[[], float],
         monotonic: Callable[[], float],
+        table: str = "webhooks_delivery",
     ) -> None:
         self.alias = alias
+        self._touch = _TOUCH.format(table)
         self._clock = clock
         self._machine_clock = machine_clock
         self._monotonic = monotonic
@@ -74,7 +77,7 @@ class Database:
         try:
             with transaction.atomic(using=self.alias), connection.cursor() as cursor:
                 if not self.is_postgres:
-                    cursor.execute(_TOUCH)
+                    cursor.execute(self._touch)
                 yield cursor
         except (Error, InterfaceError):
             self.let_go()
