@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from celery import shared_task  # type: ignore[import-untyped]
 
-from webhooks_core.django import conf, hinting, waking
-from webhooks_core.engines.celery import DELIVER, STRATEGY, SWEEP, SWEEP_EXPIRES_SECONDS, queue_name
+from webhooks_core.django import hinting, waking
+from webhooks_core.engines.celery import DELIVER, STRATEGY, SWEEP, SWEEP_EXPIRES_SECONDS
 
 # Longer than a shift and the longest attempt. A project's own limits are for its own tasks.
 SOFT_LIMIT_SECONDS = 180
 LIMIT_SECONDS = 200
 
+# No queue: Celery 6 takes it from whoever sends. Ours name it; of beat, the how-to does.
 _OPTIONS = {
-    "queue": queue_name(conf.current().environment),
     "acks_late": True,
     "reject_on_worker_lost": True,
     "ignore_result": True,

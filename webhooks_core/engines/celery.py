@@ -25,6 +25,8 @@ WAIT_SECONDS = 1.0  # what a broker that is away may cost a request, once in `PA
 PAUSE_SECONDS = 5.0
 SWEEP_EXPIRES_SECONDS = 30.0  # nobody needs yesterday's wake-ups: beat sends more of them
 
+_Message = tuple[str, list[str], float | None]  # task, arguments, expires
+
 # Of a connection that only says a few words and must not wait. A message is confirmed, so that one which was
 # written to a line that is dead is sent again on a new one.
 _BRIEF = {
@@ -113,7 +115,8 @@ class CeleryHint:
                 connect_timeout=self._wait_seconds, heartbeat=0, transport_options=_BRIEF
             )
             self._producer = self._app.amqp.Producer(connection)
-        messages = [(DELIVER, [name], None) for name in webhook_ids] or [(SWEEP, [], SWEEP_EXPIRES_SECONDS)]
+        messages: list[_Message] = [(DELIVER, [name], None) for name in webhook_ids]
+        messages = messages or [(SWEEP, [], SWEEP_EXPIRES_SECONDS)]
         for task, arguments, expires in messages:
             self._app.send_task(
                 task,

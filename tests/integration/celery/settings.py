@@ -32,4 +32,10 @@ LOGGING = {
 CELERY_BROKER_URL = os.environ["TEST_BROKER"]
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULE = {"webhooks": {"task": "webhooks.sweep", "schedule": 0.3}}
+CELERY_BEAT_SCHEDULE = {
+    "webhooks": {
+        "task": "webhooks.sweep",
+        "schedule": 0.3,
+        "options": {"queue": f"{os.environ['TEST_ENVIRONMENT']}.webhooks"},
+    }
+}
