@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 from webhooks_core.errors import ConfigError
 
+BURST_SECONDS = 0.25
+"""What may come at once after a pause: a quarter of a second's worth, so that a worker that looks every 50 ms
+uses its rate up, and a receiver never sees twice its rate for a whole second.
+"""
+
+MOST_PER_SECOND = 100_000.0
+"""A cap beyond what any worker sends is a mistake."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatePolicy:
@@ -48,6 +56,15 @@ class Grant:
     state: RateState
     count: int
     retry_at: float | None = None
+
+
+def lowest(*caps: float | None) -> RatePolicy | None:
+    """Return the policy of the lowest of *caps* (per second; None is no cap), or None where there is none."""
+    there = [cap for cap in caps if cap is not None]
+    if not there:
+        return None
+    per_second = min(there)
+    return RatePolicy(per_second=per_second, burst=max(1.0, per_second * BURST_SECONDS))
 
 
 def take(policy: RatePolicy, state: RateState | None, wanted: int, *, now: float) -> Grant:

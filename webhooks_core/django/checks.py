@@ -63,6 +63,12 @@ def _warnings(found: conf.WebhookSettings) -> Iterator[CheckMessage]:
             hint="A delivery ends with its last fast attempt.",
             id="webhooks.W013",
         )
+    if found.engine == "inline" and any(endpoint.rate for endpoint in found.endpoints.values()):
+        yield Warning(
+            "RATE has no effect with the engine inline, which sends at once.",
+            hint="Workers keep to it.",
+            id="webhooks.W014",
+        )
     for name, near in conf.misspelt():
         yield Warning(f"{name} is not known; did you mean {near}? It has no effect.", id="webhooks.W003")
 

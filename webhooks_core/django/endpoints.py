@@ -27,6 +27,7 @@ from webhooks_core.endpoint import DEFAULT_ID, ENDPOINT_ID, AllowedNetwork, Endp
 from webhooks_core.envelope import EVENT_NAME
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing
+from webhooks_core.rate import MOST_PER_SECOND
 from webhooks_core.scheme import Scheme
 
 KEYS = (
@@ -35,6 +36,7 @@ KEYS = (
     "SCHEME",
     "EVENTS",
     "TIMEOUT",
+    "RATE",
     "HEALTH_URL",
     "CA_BUNDLE",
     "CLIENT_CERT",
@@ -46,6 +48,7 @@ FLAT = {"URL": "WEBHOOK_ENDPOINT", "SECRET": "WEBHOOK_SECRET"}
 _event_name = matching(EVENT_NAME, "must be names of events, each of a-z 0-9 _ . and at most 64 characters")
 _endpoint_id = matching(ENDPOINT_ID, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit")
 read_timeout = number(above=0, at_most=60)
+read_rate = number(above=0, at_most=MOST_PER_SECOND)
 read_scheme = one_of(scheme.value for scheme in Scheme)
 
 
@@ -55,6 +58,7 @@ class Defaults:
 
     scheme: str
     timeout_seconds: float
+    rate: float | None
     user_agent: str
     allow_http: bool
     allow_networks: tuple[AllowedNetwork, ...]
@@ -74,6 +78,7 @@ class EndpointSettings:
     scheme: str
     events: frozenset[str] | None
     timeout_seconds: float
+    rate: float | None
     health_url: str | None = field(repr=False)
     ca_bundle: str | None
     client_cert: str | tuple[str, str] | None
@@ -221,6 +226,7 @@ def _read_endpoint(
         scheme=scheme,
         events=read(table.spot(21, "EVENTS"), _event_names, default=None),
         timeout_seconds=read(table.spot(7, "TIMEOUT"), read_timeout, default=defaults.timeout_seconds),
+        rate=read(table.spot(45, "RATE"), read_rate, default=defaults.rate),
         health_url=reach.url(table.spot(1, "HEALTH_URL")),
         ca_bundle=read(table.spot(27, "CA_BUNDLE"), read_file, default=defaults.ca_bundle),
         client_cert=read(table.spot(27, "CLIENT_CERT"), _client_cert, default=None),

@@ -18,6 +18,7 @@ from webhooks_core.django.endpoints import (
     EndpointSettings,
     read_endpoints,
     read_file,
+    read_rate,
     read_scheme,
     read_timeout,
 )
@@ -64,6 +65,7 @@ TABLE = (
     "CA_BUNDLE",
     "JITTER",
     "RETRY_BASE_SECONDS",
+    "RATE",
     "SLOW_RETRIES",
     "SEND_PERMIT",
     "SETTLE_SINK",
@@ -226,6 +228,7 @@ def _defaults(names: _Names, *, debug: bool) -> Defaults:
     return Defaults(
         scheme=key(23, "SCHEME", read_scheme, default=Scheme.TIMESTAMPED.value),
         timeout_seconds=names.flat(7, "WEBHOOK_TIMEOUT", read_timeout, default=DEFAULT_TIMEOUT_SECONDS),
+        rate=key(45, "RATE", read_rate, default=None),
         user_agent=key(25, "USER_AGENT", _user_agent, default=DEFAULT_USER_AGENT),
         allow_http=key(30, "ALLOW_HTTP", switch, default=False) or debug,
         allow_networks=key(24, "ALLOW_NETWORKS", read_networks, default=()),

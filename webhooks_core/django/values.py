@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -147,19 +148,19 @@ def switch(raw: object) -> bool:
 def number(
     *, above: float | None = None, at_least: float | None = None, at_most: float = math.inf
 ) -> Callable[[object], float]:
-    """Return a reader of a finite number (also as text of digits) within bounds."""
+    """Return a reader of a finite number (also a decimal, or text of digits) within bounds."""
     low = above if above is not None else at_least if at_least is not None else -math.inf
     words = f"must be a number {'above' if above is not None else 'of at least'} {low:g}"
     allowed = words if at_most == math.inf else f"{words} and at most {at_most:g}"
 
     def read(raw: object) -> float:
-        if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+        if isinstance(raw, bool) or not isinstance(raw, (int, float, Decimal, str)):
             raise BadValue(allowed)
         if isinstance(raw, str) and not _NUMBER.match(raw):
             raise BadValue(allowed)
         try:
             value = float(raw)
-        except OverflowError:
+        except (OverflowError, ValueError):  # too large, or a signalling NaN
             raise BadValue(allowed) from None
         if not math.isfinite(value) or value < low or value > at_most or value == above:
             raise BadValue(allowed)

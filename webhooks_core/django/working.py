@@ -17,6 +17,7 @@ from django.db import connections
 
 from webhooks_core.django import wiring
 from webhooks_core.django.outbox import DjangoOutbox
+from webhooks_core.django.rates import rate_of
 from webhooks_core.django.stores.rates import DatabaseRateStore
 from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.engines.shift import Shift
@@ -93,7 +94,14 @@ def _worker(policy: WorkerPolicy | None = None, *, name: str | None = None) -> W
         breakers=breakers,
         name=worker_name() if name is None else name,
         policy=policy,
-        claiming=Claiming(endpoints, breakers, policy, clock=sending.sender.clock, rates=rates),
+        claiming=Claiming(
+            endpoints,
+            breakers,
+            policy,
+            clock=sending.sender.clock,
+            rates=rates,
+            rate_of=rate_of(sending.settings, rates),
+        ),
         heartbeat=Heart(outbox),
         observer=WorkerLogObserver(sending.observer),
     )

@@ -34,12 +34,14 @@ class Wishes:
 
     `rooms` has every endpoint in the order of this claim; `capped` are those whose share of this worker is
     full: when a job of theirs comes back there is room. `again_at` (monotonic) is when a breaker or a rate
-    may let more through. `rates` are the policies by which tokens were taken.
+    may let more through. `rates` are the policies by which tokens were taken, `rationed` the endpoints whose
+    rate granted none.
     """
 
     rooms: Mapping[EndpointId, int]
     capped: frozenset[EndpointId] = frozenset()
     again_at: float = math.inf
+    rationed: frozenset[EndpointId] = frozenset()
     rates: Mapping[EndpointId, RatePolicy] = field(default_factory=dict)
 
 
@@ -77,7 +79,7 @@ class Claiming:
         wall = self._clock()
         rooms: dict[EndpointId, int] = {}
         rates: dict[EndpointId, RatePolicy] = {}
-        capped, retry_ats = set(), [math.inf]
+        capped, rationed, retry_ats = set(), set(), [math.inf]
         for name in self._order:
             admits = self._admission(name, wall)
             wanted = room(
@@ -96,11 +98,18 @@ class Claiming:
                 grant = self._rates.take(name, wanted, policy=rate, now=wall)
                 wanted, rates[name] = grant.count, rate
                 if grant.retry_at is not None and not wanted:
+                    rationed.add(name)
                     retry_ats.append(grant.retry_at)
             rooms[name] = wanted
         self._order.rotate(-1)
         again_at = now + max(LEAST_WAIT_SECONDS, min(retry_ats) - wall)
-        return Wishes(rooms=rooms, capped=frozenset(capped), again_at=again_at, rates=rates)
+        return Wishes(
+            rooms=rooms,
+            capped=frozenset(capped),
+            again_at=again_at,
+            rationed=frozenset(rationed),
+            rates=rates,
+        )
 
     def unused(self, wishes: Wishes, taken: Mapping[EndpointId, int]) -> None:
         """Give back the tokens of rows that were not there."""

@@ -68,6 +68,7 @@ class Errands:
         self._settle_most = policy.batch
         self._capped: frozenset[EndpointId] = frozenset()
         self.store_ahead: float | None = None  # the store's clock minus our monotonic one
+        self.is_rationed = False  # rows are due that a rate keeps back
 
     def is_capped(self, name: EndpointId) -> bool:
         """Return whether the last claim took all of an endpoint that there was room for."""
@@ -134,7 +135,11 @@ class Errands:
             return now
         full = {name for name, count in caps.items() if taken.get(name) == count}
         self._capped = frozenset(full | wishes.capped)
-        return now if full or len(claims) == most else self._look_again_at(wishes, caps, now=now)
+        if full or len(claims) == most:
+            return now
+        ready = self.link.ask("ready_endpoints", self._outbox.ready_endpoints) if wishes.rationed else None
+        self.is_rationed = bool(ready and ready & wishes.rationed)
+        return self._look_again_at(wishes, caps, now=now)
 
     def _gave_back(self, wishes: Wishes, taken: Mapping[EndpointId, int]) -> bool:
         try:

@@ -186,8 +186,9 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is in hand and the last claim found nothing that is due."""
-        return not len(self._desk) and not self.link.is_down and self._claim_at > self._monotonic()
+        """Whether nothing is in hand and the last claim found nothing that is due, or kept back by a rate."""
+        looked = not self.link.is_down and self._claim_at > self._monotonic()
+        return looked and not len(self._desk) and not self._errands.is_rationed
 
     def tell(self, fact: WorkerFact) -> None:
         """Tell the observer."""

@@ -57,6 +57,7 @@ def test_a_whole_project_has_nothing_to_say(sends: None) -> None:
         ({"WEBHOOK_CB_MAX_FAILS": 9999}, "webhooks.W002", checks.WARNING),
         ({"WEBHOOK_TIMOUT": 3}, "webhooks.W003", checks.WARNING),
         ({"WEBHOOKS": {"SLOW_RETRIES": [43_200, 43_201]}}, "webhooks.W012", checks.WARNING),
+        ({"WEBHOOKS": {"RATE": 5, "ENGINE": "inline"}}, "webhooks.W014", checks.WARNING),
         ({"WEBHOOKS": {"SLOW_RETRIES": [60], "ENGINE": "inline"}}, "webhooks.W013", checks.WARNING),
     ],
 )

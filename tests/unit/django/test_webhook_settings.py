@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         None,
     )
     assert found.events == {}
+
+
+def test_an_endpoint_has_a_rate_of_its_own_or_that_of_all() -> None:
+    """Attempts a second; none by default. `WEBHOOKS["RATE"]` is what the endpoint `default` has."""
+    tables = {"eu": {"URL": URL, "SECRET": OTHER, "RATE": Decimal("0.5")}}
+
+    plain = load(WEBHOOK_ENDPOINT=URL, WEBHOOK_SECRET=SECRET)
+    rated = load(WEBHOOK_ENDPOINT=URL, WEBHOOK_SECRET=SECRET, WEBHOOKS={"RATE": "20", "ENDPOINTS": tables})
+
+    assert rated.problems == ()
+    assert plain.endpoints["default"].rate is None
+    assert {name: endpoint.rate for name, endpoint in rated.endpoints.items()} == {"default": 20.0, "eu": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -257,6 +270,11 @@ BAD_TABLE: list[tuple[object, str, str]] = [
             ("EVENTS", ["Not A Name"], "webhooks.E021"),
             ("EVENTS", 7, "webhooks.E021"),
             ("TIMEOUT", 0, "webhooks.E007"),
+            ("RATE", 0, "webhooks.E045"),
+            ("RATE", -1, "webhooks.E045"),
+            ("RATE", 100_001, "webhooks.E045"),
+            ("RATE", "many", "webhooks.E045"),
+            ("RATE", Decimal("sNaN"), "webhooks.E045"),
             ("SCHEME", "md5", "webhooks.E023"),
             ("URL", "http://x.example/", "webhooks.E002"),
             ("HEALTH_URL", "file:/x", "webhooks.E001"),
@@ -270,7 +288,7 @@ BAD_TABLE: list[tuple[object, str, str]] = [
             ("ALLOW_NETWORKS", ["everything"], "webhooks.E024"),
         )
     ],
-    ({"ENGINE": "celery"}, "webhooks.E022", 'WEBHOOKS["ENGINE"]'),
+    ({"ENGINE": "threads"}, "webhooks.E022", 'WEBHOOKS["ENGINE"]'),
     ({"SCHEME": "none"}, "webhooks.E023", 'WEBHOOKS["SCHEME"]'),
     *[
         ({"ALLOW_NETWORKS": bad}, "webhooks.E024", 'WEBHOOKS["ALLOW_NETWORKS"]')
@@ -300,6 +318,7 @@ BAD_TABLE: list[tuple[object, str, str]] = [
         for bad in ("no.such.permit", "word", f"{HERE}.URL", print, 3)
     ],
     ({"ALLOW_HTTP": "maybe"}, "webhooks.E030", 'WEBHOOKS["ALLOW_HTTP"]'),
+    *[({"RATE": bad}, "webhooks.E045", 'WEBHOOKS["RATE"]') for bad in (0, "-1", True, [1])],
     *[
         ({"SLOW_RETRIES": bad}, "webhooks.E044", 'WEBHOOKS["SLOW_RETRIES"]')
         for bad in (60, "60", [0.5], [604_801], [60] * 21, ["soon"], [True], [None], {"60": 1})

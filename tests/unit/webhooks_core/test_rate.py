@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from webhooks_core.errors import ConfigError
-from webhooks_core.rate import Grant, RatePolicy, RateState, give_back, take
+from webhooks_core.rate import Grant, RatePolicy, RateState, give_back, lowest, take
 
 NOW = 1_763_000_000.0
 POLICY = RatePolicy(per_second=2.0, burst=5.0)
@@ -89,3 +89,19 @@ def test_refuses_what_is_no_rate(per_second: object, burst: object, named: str) 
     """The error names the number and what is allowed."""
     with pytest.raises(ConfigError, match=rf"rate\.{named}: must be a finite number"):
         RatePolicy(per_second=per_second, burst=burst)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("caps", "policy"),
+    [
+        ((), None),
+        ((None, None), None),
+        ((2.0, None), RatePolicy(per_second=2.0, burst=1.0)),
+        ((None, 0.5), RatePolicy(per_second=0.5, burst=1.0)),
+        ((40.0, 80.0), RatePolicy(per_second=40.0, burst=10.0)),
+    ],
+    ids=range(5),
+)
+def test_the_lowest_cap_rules(caps: tuple[float | None, ...], policy: RatePolicy | None) -> None:
+    """Of an endpoint and of a stage; a quarter of a second's worth may come at once."""
+    assert lowest(*caps) == policy

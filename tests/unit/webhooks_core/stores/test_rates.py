@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from webhooks_core.endpoint import EndpointId
+from webhooks_core.errors import ConfigError
 from webhooks_core.rate import RatePolicy
 from webhooks_core.stores.rates import MemoryRateStore
 from webhooks_core.testing.contracts.threads import in_threads
@@ -38,3 +41,26 @@ def test_threads_get_no_more_than_there_is() -> None:
     counts = in_threads(lambda _: sum(store.take(A, 1, policy=POLICY, now=NOW).count for _ in range(40)))
 
     assert sum(counts) == 100
+
+
+def test_a_stage_may_cap_every_endpoint_and_lift_the_cap() -> None:
+    """None until it is set."""
+    store = MemoryRateStore()
+    caps = [store.stage_rate()]
+    for cap in (2.5, 100, None):
+        store.set_stage_rate(cap)
+        caps.append(store.stage_rate())
+
+    assert caps == [None, 2.5, 100, None]
+
+
+@pytest.mark.parametrize("cap", [0, -1, 100_001, float("nan"), float("inf"), True, "5"])
+def test_what_is_no_cap_is_refused(cap: object) -> None:
+    """A cap of nothing is the ceiling's business; the one in force stays."""
+    store = MemoryRateStore()
+    store.set_stage_rate(5)
+
+    with pytest.raises(ConfigError, match="per_second"):
+        store.set_stage_rate(cap)  # type: ignore[arg-type]
+
+    assert store.stage_rate() == 5

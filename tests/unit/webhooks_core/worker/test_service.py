@@ -599,6 +599,20 @@ def test_is_idle_when_nothing_is_in_hand_and_nothing_is_due() -> None:
     assert (fresh, busy, done, bench.worker.is_idle) == (False, False, True, False)
 
 
+def test_is_not_idle_while_a_rate_keeps_back_what_is_due() -> None:
+    """Whoever works until nothing is due (`--once`, a Celery task) stays for it."""
+    bench = Bench(rate_of=lambda _: RatePolicy(per_second=1.0))
+    bench.add(1)
+    bench.add(2)
+    bench.work()
+    kept_back = bench.worker.is_idle
+    bench.now += 1
+    bench.work()
+
+    assert (kept_back, bench.worker.is_idle) == (False, True)
+    assert bench.states() == [State.DELIVERED] * 2
+
+
 def test_room_that_comes_free_is_claimed_for_at_once() -> None:
     """Of two endpoints one may hold two and a batch of one; when one comes back the next is claimed."""
     policy = policy_of(ahead=8, batch=1, poll_seconds=600.0)
