@@ -1,100 +1,58 @@
-"""Signed deliveries of 300 bytes a second to a fast receiver on loopback: our worker beside bare urllib3.
+"""Signed deliveries of 300 bytes a second to a fast receiver on loopback: our worker beside its peers.
 
-One process, the same number of threads for all, log lines at INFO to a file. Ours claims from an outbox,
-asks permit and breaker, signs, sends through every guard, classifies, and settles row and attempt; the peers
-sign and post. Enqueuing is not timed. Run: `python benchmarks/deliver.py [--threads N] [--rows N] [--json]`.
+- *worker*: one process of `manage.py webhooks worker`, from the moment it is told to begin until the last row
+  is settled: claim, permit, breaker, every guard of the transport, classify, settle row and attempt.
+- *urllib3*: the same signing and `PoolManager.request`, as many threads, two lines of log; no outbox.
+- *Celery*: one worker process, a pool of as many threads, one task per delivery that signs and posts with
+  urllib3 and is acknowledged late; on Redis, and on RabbitMQ where that answers.
+- *django-outbound-webhooks*: its relay, on PostgreSQL.
+
+Nobody's enqueueing is timed: rows, tasks and events are there before the clock starts. The peers' time is
+from the first request that arrives to the last one, so that nothing else is counted against them. All log at
+INFO to a file. After each round the receiver's requests are verified: every one genuine, as many as there
+were deliveries, an id each.
+
+Takes about four minutes. Run: `python benchmarks/deliver.py [sqlite] [postgresql] [--threads N] [--rows N]
+[--rounds N] [--json]`.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-import urllib3
+import peers
+from crew import Crew, crew, log_to
 from databases import databases
-from receiver import receiver
+from load import ENVIRONMENT, KEYS, deliveries, option, settings
 from rounds import Target, interleave, report
+from witness import Witness, witness
 
-from webhooks_core.breaker import BreakerPolicy
-from webhooks_core.delivery import Sender
-from webhooks_core.endpoint import DEFAULT_ID, AllowedNetwork, Endpoint
-from webhooks_core.engines.worker import WorkerShell
-from webhooks_core.envelope import seal
-from webhooks_core.keys import KeyRing
-from webhooks_core.observers.log import LogObserver
-from webhooks_core.settlement import Delivery
-from webhooks_core.signer import sign
-from webhooks_core.transport.requests import RequestsTransport
-from webhooks_core.worker import Worker, WorkerPolicy
-
-
-def option(name: str, default: int) -> int:
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
-
-
-THREADS, ROWS, UNITS = option("--threads", 4), option("--rows", 3_000), option("--units", 50)
+THREADS, ROWS, ROUNDS = option("--threads", 4), option("--rows", 3_000), option("--rounds", 5)
+CELERY_ROWS, RELAY_ROWS = max(10, ROWS // 3), max(10, ROWS // 15)  # each case takes a second or two
 KINDS = tuple(kind for kind in ("sqlite", "postgresql") if kind in sys.argv) or ("sqlite", "postgresql")
-KEYS = KeyRing.of("5f3c9a1e7b2d4c6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7")
-NUMBER = count()
-TARGETS = tuple(Target(case=f"worker, {kind}", peer="urllib3", least=0.6) for kind in KINDS)
+BATCH = 128
+BARE = "urllib3"
+RELAY = "django-outbound-webhooks"
 
 
-def deliveries(rows: int) -> list[Delivery]:
-    """Make events of 300 bytes each, of 50 tournaments."""
-    made = []
-    for place in range(rows):
-        webhook_id = f"550e8400-e29b-41d4-a716-{next(NUMBER):012d}"
-        data = {"tournament_id": place % UNITS, "note": "x" * 180}
-        envelope = seal("payment_verified", data, webhook_id=webhook_id)
-        made.append(
-            Delivery(
-                webhook_id=webhook_id,
-                event=envelope.event,
-                body=envelope.body,
-                created_at=time.time(),
-                unit=str(place % UNITS),
-            )
-        )
-    return made
-
-
-def worker(alias: str, endpoint: Endpoint) -> Callable[[], float]:
+def worker(alias: str, seen: Witness, workers: Crew) -> Callable[[], float]:
     """Return a case: deliveries a second through the outbox on *alias*."""
-    from django.db import transaction
-
-    from webhooks_core.django.outbox import DjangoOutbox, Entry
-    from webhooks_core.django.stores.breakers import DatabaseBreakerStore
-
-    outbox = DjangoOutbox(environment="bench", using=alias)
-    breakers = DatabaseBreakerStore(BreakerPolicy(), environment="bench", using=alias)
-    observer = LogObserver()
-    sender = Sender(RequestsTransport(), breakers, observer=observer)
 
     def run() -> float:
+        from django.db import transaction
+
+        from webhooks_core.django.outbox import DjangoOutbox, Entry
+
         with transaction.atomic(using=alias):
+            outbox = DjangoOutbox(environment=ENVIRONMENT, using=alias)
             outbox.add_many([Entry(delivery=delivery) for delivery in deliveries(ROWS)])
-        policy = WorkerPolicy(threads=THREADS, ahead=4 * THREADS + 64, batch=128)
-        shell = WorkerShell(
-            Worker(
-                outbox,
-                sender,
-                {DEFAULT_ID: endpoint},
-                breakers=breakers,
-                name="bench",
-                policy=policy,
-                observer=observer,
-            )
-        )
-        begun = time.perf_counter()
-        shell.run(until_idle=True)
-        spent = time.perf_counter() - begun
+        spent = workers.run()
+        seen.verify(ROWS, KEYS)
         check(alias)
         return ROWS / spent
 
@@ -102,85 +60,61 @@ def worker(alias: str, endpoint: Endpoint) -> Callable[[], float]:
 
 
 def check(alias: str) -> None:
-    """Fail where a delivery has not arrived."""
-    from webhooks_core.django.models import Delivery as Table
+    """Fail where a delivery is not settled as delivered, or an attempt is not written."""
+    from webhooks_core.django.models import Attempt, Delivery
 
-    assert not Table.objects.using(alias).exclude(state="delivered").exists()
-
-
-def bare(url: str, *, logs: bool) -> Callable[[], float]:
-    """Return a case: urllib3 posts what it has signed, with or without the two lines of log."""
-    pool = urllib3.PoolManager(maxsize=THREADS, retries=False)
-    logger = logging.getLogger("webhooks")
-
-    def run() -> float:
-        waiting = iter(deliveries(ROWS))
-        lock = threading.Lock()
-
-        def work() -> None:
-            while True:
-                with lock:
-                    delivery = next(waiting, None)
-                if delivery is None:
-                    return
-                headers = sign(
-                    delivery.body,
-                    event=delivery.event,
-                    webhook_id=delivery.webhook_id,
-                    keys=KEYS,
-                    scheme=ENDPOINT_SCHEME,
-                    now=time.time(),
-                    user_agent="DeltaCrown-Webhook/1.0",
-                )
-                if logs:
-                    logger.info("Attempting: event=%s, webhook_id=%s", delivery.event, delivery.webhook_id)
-                response = pool.request("POST", url, body=delivery.body, headers=headers, timeout=10)
-                assert response.status == 200
-                if logs:
-                    logger.info("Delivered: event=%s, webhook_id=%s", delivery.event, delivery.webhook_id)
-
-        threads = [threading.Thread(target=work) for _ in range(THREADS)]
-        begun = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return ROWS / (time.perf_counter() - begun)
-
-    return run
+    rows = Delivery.objects.using(alias)
+    assert not rows.exclude(state="delivered").exists()
+    assert rows.count() == Attempt.objects.using(alias).count()
 
 
-ENDPOINT_SCHEME = Endpoint(url="https://receiver.example/", keys=KEYS).scheme
+def cases(
+    stack: ExitStack, seen: Witness, aliases: dict[str, dict[str, Any]], directory: Path
+) -> dict[str, Callable[[], float]]:
+    """Start everybody."""
+    found = {
+        BARE: peers.bare(seen, rows=ROWS, threads=THREADS, logs=True),
+        "urllib3, no log lines": peers.bare(seen, rows=ROWS, threads=THREADS, logs=False),
+    }
+    policy = {"threads": THREADS, "batch": BATCH}
+    for kind in KINDS:
+        for count in (1, 2):
+            world = settings(seen.port, database=kind)
+            workers = crew(aliases, world, directory=directory, workers=count, policy=policy)
+            name = f"worker, {kind}" if count == 1 else f"{count} workers, {kind}"
+            found[name] = worker(kind, seen, stack.enter_context(workers))
+    for broker in filter(peers.is_there, peers.BROKERS):
+        running = peers.celery(broker, seen, rows=CELERY_ROWS, threads=THREADS, directory=directory)
+        found[f"Celery, {broker}"] = stack.enter_context(running)
+    if "postgresql" in KINDS:
+        relay = peers.outbound_webhooks(
+            seen, rows=RELAY_ROWS, directory=directory, database=aliases["postgresql_relay"]
+        )
+        found[RELAY] = stack.enter_context(relay)
+    return found
 
 
-@contextmanager
-def logged() -> Iterator[Path]:
-    """Write the logger `webhooks` at INFO to a file."""
-    with tempfile.TemporaryDirectory() as directory:
-        handler = logging.FileHandler(Path(directory) / "webhooks.log")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger = logging.getLogger("webhooks")
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-        logger.addHandler(handler)
-        try:
-            yield Path(directory)
-        finally:
-            logger.removeHandler(handler)
-            handler.close()
+def targets(names: list[str]) -> tuple[Target, ...]:
+    """Return the bounds that the project has set itself."""
+    bounds = []
+    for case in (f"worker, {kind}" for kind in KINDS):
+        bounds.append(Target(case=case, peer=BARE, least=0.6))
+        bounds += [Target(case=case, peer=name, least=3.0) for name in names if name.startswith("Celery")]
+        bounds += [Target(case=case, peer=RELAY, least=15.0)] if RELAY in names else []
+    return tuple(bounds)
 
 
 def main() -> bool:
-    with receiver() as port, databases(KINDS), logged():
-        url = f"http://127.0.0.1:{port}/webhooks/inbound"
-        endpoint = Endpoint(
-            url=url, keys=KEYS, allow_networks=(AllowedNetwork.parse(f"127.0.0.1/32:{port}"),)
-        )
-        cases = {"urllib3": bare(url, logs=False), "urllib3, two log lines": bare(url, logs=True)}
-        cases |= {f"worker, {kind}": worker(kind, endpoint) for kind in KINDS}
-        figures = interleave(cases, rounds=option("--rounds", 5))
-        title = f"{ROWS} deliveries, {THREADS} threads, one process"
-        return report(title, figures, unit="per second", baseline="urllib3", targets=TARGETS)
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        relay = ("postgresql_relay",) if "postgresql" in KINDS else ()
+        seen = stack.enter_context(witness())
+        aliases = stack.enter_context(databases(KINDS, empty=relay))
+        stack.callback(log_to(directory / "bare.log", "webhooks"))
+        found = cases(stack, seen, aliases, directory)
+        figures = interleave(found, rounds=ROUNDS)
+        title = f"{ROWS} deliveries of 300 bytes, {THREADS} threads"
+        return report(title, figures, unit="per second", baseline=BARE, targets=targets(list(found)))
 
 
 if __name__ == "__main__":
