@@ -7,6 +7,7 @@ connections alive, and ends when its standard input closes, so that no orphan is
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 
 from django.core.handlers.wsgi import WSGIHandler
@@ -29,6 +30,17 @@ class QuietRequestHandler(WSGIRequestHandler):
         """Say nothing."""
 
 
+class QuietServer(ThreadedWSGIServer):
+    """Says nothing of a sender that went away in mid-request, and never its address."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Let other errors be told as ever."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Command(BaseCommand):
     """Serve `/webhooks/inbound` and `/webhooks/health` until standard input closes."""
 
@@ -42,8 +54,7 @@ class Command(BaseCommand):
     def handle(self, *_args: object, port: int, **_options: object) -> None:
         """Serve; the first line on standard output is JSON: {"ready": true, "port": …}."""
         assert get_resolver().url_patterns  # what cannot be imported fails now, and not at each request
-        server = ThreadedWSGIServer(("127.0.0.1", port), QuietRequestHandler)
-        server.daemon_threads = True
+        server = QuietServer(("127.0.0.1", port), QuietRequestHandler)
         server.set_app(WSGIHandler())
         end_with_parent()
         self.stdout.write(json.dumps({"ready": True, "port": server.server_port}))
