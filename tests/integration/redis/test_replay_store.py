@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.network, pytest.mark.redis]
 NOW = 1_763_000_000.0
 ID = "550e8400-e29b-41d4-a716-446655440000"
 PROCESSES = 16
-IDS = int(os.environ.get("ROLLOUT_RACE_IDS", "500"))  # 10,000 by hand: a minute or two
+IDS = int(os.environ.get("ROLLOUT_RACE_IDS", "500"))
 
 
 class Counter:
@@ -280,7 +280,10 @@ def _race(environment: str, number: int, barrier: object, found: object) -> None
 
 @pytest.mark.slow
 def test_sixteen_processes_that_race_have_one_effect_for_each_id() -> None:
-    """Sixteen processes claim the same ids: each id is handled once, none twice, none never."""
+    """Sixteen processes claim the same ids: each id is handled once, none twice, none never.
+
+    500 ids in the gate; `ROLLOUT_RACE_IDS=10000` by hand takes a minute (docs/contributing/crash.md).
+    """
     used = connection()
     spawn = multiprocessing.get_context("spawn")
     barrier, found = spawn.Barrier(PROCESSES), spawn.Queue()
