@@ -1,7 +1,7 @@
 """Many processes on one database: no lock error surfaces, no update is lost, each id takes effect once.
 
-The gate records 8 × 2,000 events on SQLite, whole; and 8 × 100 on PostgreSQL and 16 × 200 ids on either, which
-is a part. By hand: `OUTBOX_TRANSACTIONS=2000 OUTBOX_IDS=10000`, some minutes (docs/contributing/crash.md).
+The gate records 8 × 2,000 events on SQLite, whole; 8 × 100 on PostgreSQL and 16 × 200 ids on either are a
+part. By hand: `OUTBOX_TRANSACTIONS=2000 OUTBOX_IDS=10000`, some minutes (docs/contributing/crash.md).
 """
 
 from __future__ import annotations
