@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -133,6 +134,16 @@ def test_list_tells_rows_counts_and_environments(world: World, command: Command)
     assert answer["foreign"] == {"staging": 1}
     assert "body" not in answer["deliveries"][0]
     assert answer["deliveries"][0]["changed_at"].endswith("Z")
+
+
+def test_list_says_how_long_ago_a_worker_was_seen(world: World, command: Command) -> None:
+    """One that has just ended is listed for a while."""
+    command("worker", "--once", "--name", "w1")
+    out = StringIO()
+
+    call_command("webhooks", "list", stdout=out)
+
+    assert re.search(r"^Workers: w1 \([0-9]+ s ago\)$", out.getvalue(), re.MULTILINE)
 
 
 def test_show_tells_every_attempt_and_what_comes_next(world: World, command: Command) -> None:

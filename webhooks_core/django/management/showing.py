@@ -64,7 +64,7 @@ def list_deliveries(options: dict[str, Any]) -> Answer:
     lines = [
         *(table(head, cells) if cells else ["No such delivery."]),
         "In all: " + (", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing"),
-        f"Workers: {', '.join(worker.name for worker in alive) or 'none was seen in the last 30 s'}",
+        f"Workers: {', '.join(_seen(worker, now) for worker in alive) or 'none was seen in the last 30 s'}",
         *[f"Left alone: {count} of environment {name}" for name, count in sorted(foreign.items())],
     ]
     data = {
@@ -77,6 +77,11 @@ def list_deliveries(options: dict[str, Any]) -> Answer:
         "foreign": foreign,
     }
     return Answer(lines=lines, data=data)
+
+
+def _seen(worker: WorkerBeat, now: float) -> str:
+    """Name *worker*, and say how long ago it was seen: one that has just ended is listed for a while."""
+    return f"{worker.name} ({max(0, round(now - worker.seen_at))} s ago)"
 
 
 def show_delivery(options: dict[str, Any]) -> Answer:
