@@ -1,13 +1,14 @@
 """Celery's tasks, where `app.autodiscover_tasks()` finds them: `webhooks.deliver` and `webhooks.sweep`.
 
-Only Celery imports this. Invariants: a task claims and sends as any worker does (`waking.py`) and is
-acknowledged when it has ended, so that one whose process is killed comes again; it has no `eta`, no
-`countdown`, no retry and no result. Explained in docs/how-to/use-celery.md.
+Other queues look for a module of this name, too: without Celery it can be imported, and has no task.
+Invariants: a task claims and sends as any worker does (`waking.py`) and is acknowledged when it has ended, so
+that one whose process is killed comes again; it has no `eta`, no `countdown`, no retry and no result.
+Explained in docs/how-to/use-celery.md.
 """
 
 from __future__ import annotations
 
-from celery import shared_task  # type: ignore[import-untyped]
+from importlib.util import find_spec
 
 from webhooks_core.django import hinting, waking
 from webhooks_core.engines.celery import DELIVER, STRATEGY, SWEEP, SWEEP_EXPIRES_SECONDS
@@ -47,5 +48,8 @@ def _wake(webhook_id: str | None) -> None:
         hint(())
 
 
-deliver = shared_task(name=DELIVER, **_OPTIONS)(_deliver)
-sweep = shared_task(name=SWEEP, expires=SWEEP_EXPIRES_SECONDS, **_OPTIONS)(_sweep)
+if find_spec("celery") is not None:
+    from celery import shared_task  # type: ignore[import-untyped]
+
+    deliver = shared_task(name=DELIVER, **_OPTIONS)(_deliver)
+    sweep = shared_task(name=SWEEP, expires=SWEEP_EXPIRES_SECONDS, **_OPTIONS)(_sweep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import time
 import uuid
 from collections.abc import Iterator
@@ -153,6 +154,16 @@ def test_a_message_of_before_the_engine_was_changed_does_nothing(outbox: DjangoO
         tasks.deliver(waiting)
 
     assert state(outbox, waiting) is State.PENDING
+
+
+def test_a_project_without_celery_can_import_the_module_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Procrastinate and others import every `tasks.py` of a project, too."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    names = runpy.run_path(tasks.__file__)
+
+    assert "deliver" not in names
+    assert "sweep" not in names
 
 
 def test_the_tasks_are_what_the_how_to_says() -> None:
