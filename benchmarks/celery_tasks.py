@@ -1,8 +1,8 @@
 """One Celery task per delivery: sign, post through urllib3's pool, raise unless the answer is 200.
 
 What a project has that sends its webhooks by a task: no outbox, no breaker, no record. Acknowledged late, so
-that a worker that dies loses nothing it had taken (early is as fast). The worker writes Celery's own two lines
-at INFO for each task. Names of queues and exchanges are the run's own.
+that a worker that dies loses nothing it had taken (early is as fast). The worker writes Celery's own two
+lines at INFO for each task. Names of queues and exchanges are the run's own.
 """
 
 from __future__ import annotations
