@@ -34,6 +34,7 @@ from webhooks_core.events import Observer, emit
 from webhooks_core.outcome import Outcome
 from webhooks_core.retry import DeadLetter, DisableEndpoint, RetryAt, RetryPolicy, Tier
 from webhooks_core.settlement import (
+    REFUSED_BY_BREAKER,
     AttemptRecord,
     DeadLettered,
     Delivered,
@@ -180,7 +181,7 @@ class Sender:
 
     def _refused(self, delivery: Delivery, *, retry_at: float, now: float) -> Settlement:
         if now - delivery.ages_from < self._max_age_seconds:
-            return self.waiting(delivery, reason="circuit open", retry_at=retry_at)
+            return self.waiting(delivery, reason=REFUSED_BY_BREAKER, retry_at=retry_at)
         decision = DeadLetter(reason="circuit open beyond the maximum age")
         given_up = Outcome.CIRCUIT_OPEN
         attempts = delivery.attempt - 1

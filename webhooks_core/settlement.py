@@ -117,6 +117,10 @@ class Held:
     record: None = None
 
 
+REFUSED_BY_BREAKER = "circuit open"
+"""The reason of a `Waiting` that an open breaker caused; such a delivery is no sample (contract §10)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """Not now, and no attempt is spent: ask again at `retry_at`. `record` is that of a failed probe."""

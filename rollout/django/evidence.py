@@ -64,7 +64,7 @@ class EvidenceTable:
         flag: FlagKey,
         writer: Callable[[], int] = _writer,
     ) -> None:
-        self._database = database
+        self.database = database
         self._environment = environment
         self._flag = flag
         self._writer = writer
@@ -77,8 +77,8 @@ class EvidenceTable:
         added = {name[:MAX_ENDPOINT_CHARACTERS]: each for name, each in counts.items() if each}
         if not added:
             return
-        with self._database.transaction() as cursor:
-            minute = minute_of(self._database.now(cursor) if now is None else now)
+        with self.database.transaction() as cursor:
+            minute = minute_of(self.database.now(cursor) if now is None else now)
             self.add_minutes({(minute, name): each for name, each in added.items()}, cursor)
 
     def add_minutes(self, counts: Mapping[Key, Counts], cursor: CursorWrapper) -> None:
@@ -97,7 +97,7 @@ class EvidenceTable:
 
     def read(self, *, since_minute: int, until_minute: int) -> list[Row]:
         """Return the rows of the minutes from *since_minute* on, those from *until_minute* on left out."""
-        with self._database.reading() as cursor:
+        with self.database.reading() as cursor:
             cursor.execute(_READ, [self._environment, self._flag, since_minute, until_minute])
             found = cursor.fetchall()
         return [
@@ -107,7 +107,7 @@ class EvidenceTable:
 
     def prune(self, *, before_minute: int) -> int:
         """Remove the environment's rows of minutes before *before_minute*; return how many there were."""
-        with self._database.transaction() as cursor:
+        with self.database.transaction() as cursor:
             cursor.execute(_PRUNE, [self._environment, before_minute])
             return int(cursor.rowcount)
 

@@ -35,10 +35,13 @@ from webhooks_core.verifier import Verifier
 
 if TYPE_CHECKING:
     from webhooks_core.django.outbox import DjangoOutbox
+    from webhooks_core.worker.service import Heartbeat
 
 # Named, not imported: this package does not know `rollout`. In force where that app is installed.
 ROLLOUT_APP = "rollout.django"
 ROLLOUT_PERMIT = "rollout.django.permit.send_permit"
+ROLLOUT_SINK = "rollout.django.sink.settle_sink"
+ROLLOUT_PULSE = "rollout.django.pulse.pulse"
 ROLLOUT_TEST_PERMIT = "rollout.django.permit.test_permit"
 # Named, not imported: production code does not load testing code.
 CAPTURE = "webhooks_core.testing.captured.capture"
@@ -104,8 +107,9 @@ def outbox(found: conf.WebhookSettings) -> DjangoOutbox:
     """Return the outbox of the settings *found*, whatever their engine is: people look into it, too."""
     from webhooks_core.django.outbox import DjangoOutbox  # models: only where the app is installed
 
-    sink: SettleSink | None = None if found.settle_sink is None else import_string(found.settle_sink)
-    return DjangoOutbox(environment=found.environment, using=found.database, sink=sink)
+    named = found.settle_sink or (ROLLOUT_SINK if apps.is_installed(ROLLOUT_APP) else None)
+    sink: SettleSink | None = None if named is None else import_string(named)
+    return DjangoOutbox(environment=found.environment, using=found.database, sink=sink, notify=found.notify)
 
 
 def _sender(
@@ -146,6 +150,14 @@ def sender_of_tests(transport: Transport) -> Sender:
     found = sending().settings
     breakers = MemoryBreakerStore(sharing.breaker_policy(found))
     return _sender(found, transport, breakers, permit=permit, is_test=True)
+
+
+def pulse() -> Heartbeat | None:
+    """Return what a worker calls four times a second to follow the rollout; None without one."""
+    if not apps.is_installed(ROLLOUT_APP):
+        return None
+    found: Heartbeat = import_string(ROLLOUT_PULSE)
+    return found
 
 
 def capture() -> Capture | None:

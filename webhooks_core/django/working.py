@@ -11,11 +11,15 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from django.db import connections
 
 from webhooks_core.django import wiring
+from webhooks_core.django.listening import Ear
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.django.rates import rate_of
 from webhooks_core.django.stores.rates import DatabaseRateStore
@@ -25,6 +29,8 @@ from webhooks_core.engines.worker import WorkerShell
 from webhooks_core.errors import ConfigError
 from webhooks_core.observers.worker_log import WorkerLogObserver
 from webhooks_core.worker import Claiming, Worker, WorkerPolicy, WorkerStatus
+from webhooks_core.worker.plan import Phase
+from webhooks_core.worker.service import Heartbeat
 
 # What libpq and the kernel are told: a server that answers nothing is given up after 5 + 3 × 2 s of silence,
 # or 10 s after something that it did not confirm. Settings of the project's own win.
@@ -44,6 +50,12 @@ _BEAT = (
 )
 
 
+#: How often a worker's row is written.
+BEAT_SECONDS = WorkerPolicy().beat_seconds
+#: How often a worker looks at the rollout: a change reaches it within a second (contract §10).
+PULSE_SECONDS = 0.25
+
+
 def worker_name() -> str:
     """Return the name of a worker in this process: host and process number."""
     return f"{platform.node() or 'host'}:{os.getpid()}"
@@ -55,8 +67,12 @@ def shell(policy: WorkerPolicy | None = None, *, name: str | None = None) -> Wor
     Raises:
         ConfigError: The engine is another one, or a setting is bad.
     """
-    interrupt = _outbox().database.interrupter()
-    return WorkerShell(_worker(policy, name=name), on_stuck=lambda _call: interrupt())
+    outbox, worker = _outbox(), _worker(policy, name=name)
+    interrupt = outbox.database.interrupter()
+    ear = None
+    if outbox.notifies:
+        ear = Ear(outbox.database.alias, outbox.environment, worker=worker.name, tell=worker.tell)
+    return WorkerShell(worker, on_stuck=lambda _call: interrupt(), listen=ear)
 
 
 def shift() -> Shift:
@@ -84,6 +100,9 @@ def _worker(policy: WorkerPolicy | None = None, *, name: str | None = None) -> W
         for option, value in _LIVELY.items():
             options.setdefault(option, value)
     policy = WorkerPolicy() if policy is None else policy
+    pulse = wiring.pulse()
+    if pulse is not None:
+        policy = replace(policy, beat_seconds=min(policy.beat_seconds, PULSE_SECONDS))
     endpoints = cast("dict[EndpointId, Endpoint]", dict(sending.endpoints))
     breakers = sending.breakers
     rates = DatabaseRateStore(outbox.database, environment=outbox.environment)
@@ -102,20 +121,44 @@ def _worker(policy: WorkerPolicy | None = None, *, name: str | None = None) -> W
             rates=rates,
             rate_of=rate_of(sending.settings, rates),
         ),
-        heartbeat=Heart(outbox),
+        heartbeat=Heart(outbox, pulse=pulse),
         observer=WorkerLogObserver(sending.observer),
     )
 
 
 class Heart:
-    """Write a worker's row: who it is, what it runs, when it was last seen."""
+    """Write a worker's row: who it is, what it runs, when it was last seen; at most once in `BEAT_SECONDS`.
 
-    def __init__(self, outbox: DjangoOutbox) -> None:
+    Args:
+        outbox: Where the row is.
+        pulse: Called at each beat, before the row: how a worker follows the rollout.
+        monotonic: Seconds for measuring.
+    """
+
+    def __init__(
+        self,
+        outbox: DjangoOutbox,
+        *,
+        pulse: Heartbeat | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._outbox = outbox
+        self._pulse = pulse
+        self._monotonic = monotonic
         self._started_at: float | None = None
+        self._told: tuple[Phase, float] | None = None
 
     def __call__(self, status: WorkerStatus) -> None:
         """Tell the database that the worker lives."""
+        if self._pulse is not None:
+            self._pulse(status)
+        now = self._monotonic()
+        if self._told is not None and self._told[0] is status.phase and now - self._told[1] < BEAT_SECONDS:
+            return
+        self._write(status)
+        self._told = (status.phase, now)
+
+    def _write(self, status: WorkerStatus) -> None:
         with self._outbox.database.transaction() as cursor:
             now = self._outbox.database.now(cursor)
             self._started_at = now if self._started_at is None else self._started_at

@@ -1,0 +1,181 @@
+"""Where a rollout is driven from: its store, its evidence, its runner, put together from the settings.
+
+The composition beside `wiring.py`'s of a gate. Built when first asked for, once per process, and again after
+a fork or when a setting changes under a test. Invariant: without a plan or a database in the settings there
+is nothing here, and nothing is read or written. Explained in docs/explanation/flags-in-the-database.md.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from rollout.controls import Controls, KillState
+from rollout.django import conf, wiring
+from rollout.django.evidence import EvidenceTable
+from rollout.django.fleet_evidence import FleetEvidence
+from rollout.django.store import TABLE, DjangoRolloutStore
+from rollout.errors import ConfigError
+from rollout.evaluator import compile_flag
+from rollout.flags import FlagKey
+from rollout.observers.log import LogObserver
+from rollout.percentage import Percentage
+from rollout.plan import Plan
+from rollout.runner import Runner
+from rollout.watch import Watch
+from webhooks_core.django import conf as webhooks_conf
+from webhooks_core.django import wiring as webhooks
+from webhooks_core.django.outbox.database import Database
+from webhooks_core.per_process import PerProcess
+
+__all__ = ["Cohort", "Driving", "driving", "evidence", "owner", "runner", "store"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driving:
+    """What one process drives rollouts with; nothing of it where no setting asks for a database."""
+
+    store: DjangoRolloutStore | None = None
+    evidence: EvidenceTable | None = None
+
+
+def _build() -> Driving:
+    found = conf.current()
+    alias = found.state_database
+    if alias is None or wiring.problems():
+        return Driving()
+    database = Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE)
+    environment = webhooks_conf.current().environment
+    return Driving(
+        store=DjangoRolloutStore(database, environment=environment),
+        evidence=EvidenceTable(database, environment=environment, flag=FlagKey(found.flag)),
+    )
+
+
+driving = PerProcess(_build)
+
+
+def _forget(**_signal: object) -> None:
+    driving.forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="rollout.django.driving")
+
+
+def store() -> DjangoRolloutStore:
+    """Return the store of the settings in force.
+
+    Raises:
+        ConfigError: No setting asks for one, or a setting is bad.
+    """
+    found = driving().store
+    if found is None:
+        bad = wiring.problems()
+        if bad:
+            raise ConfigError(bad[0].setting, bad[0].allowed)
+        raise ConfigError('ROLLOUT["PLAN"]', "is not set: there is nothing to roll out by")
+    return found
+
+
+def evidence() -> EvidenceTable | None:
+    """Return where evidence is counted; None where nobody asks for any."""
+    return driving().evidence
+
+
+def runner(*, lease_seconds: float = 30.0) -> Runner:
+    """Return a runner of the settings' flag; it ticks, and follows people's commands.
+
+    Raises:
+        ConfigError: As `store`.
+    """
+    kept, found = store(), conf.current()
+    table = driving().evidence
+    assert table is not None  # there is one wherever there is a store
+    sending = webhooks.sending()
+    source = FleetEvidence(
+        table,
+        breakers=sending.breakers if sending.endpoints else None,
+        endpoints=tuple(sending.endpoints),
+    )
+    return Runner(
+        FlagKey(found.flag),
+        kept,
+        Watch(source),
+        plan=_plan,
+        owner=owner(),
+        lease_seconds=lease_seconds,
+        kill=_kill,
+        cohort=Cohort(found.units, FlagKey(found.flag)),
+        observer=LogObserver(),
+    )
+
+
+def owner() -> str:
+    """Return a name for this process that is never used again: host, process number and a random part."""
+    return f"{platform.node() or 'host'}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+def code_version() -> str:
+    """Return the version of this package that runs, or `unknown` where it is not installed."""
+    try:
+        return version("rollout-webhooks")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _plan() -> Plan:
+    plan = conf.current().plan
+    if plan is None:
+        raise ConfigError('ROLLOUT["PLAN"]', "is not set")
+    return plan
+
+
+def _kill() -> KillState:
+    return wiring.built().switches.state()
+
+
+class Cohort:
+    """Count the units that would be in at a percentage: at most once in ten minutes for each percentage.
+
+    Args:
+        units: The dotted path of what returns all units' ids; None: nobody can tell.
+        flag: The flag's key.
+        monotonic: Seconds for measuring.
+    """
+
+    REST_SECONDS = 600.0  # the callable reads a table of any size, and the runner ticks every few seconds
+
+    def __init__(
+        self, units: str | None, flag: FlagKey, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._units = units
+        self._flag = flag
+        self._monotonic = monotonic
+        self._counted: dict[Percentage, tuple[float, int | None]] = {}
+
+    def __call__(self, percentage: Percentage) -> int | None:
+        """Return how many; None where nobody can tell. Never raises."""
+        if self._units is None:
+            return None
+        now = self._monotonic()
+        at, count = self._counted.get(percentage, (float("-inf"), None))
+        if now - at >= self.REST_SECONDS:
+            count = self._count(percentage)
+            self._counted[percentage] = (now, count)
+        return count
+
+    def _count(self, percentage: Percentage) -> int | None:
+        try:
+            snapshot = wiring.built().flags.snapshot()
+            compiled = compile_flag(snapshot, self._flag, Controls(ceilings={self._flag: percentage}))
+            return sum(compiled.is_on(unit) for unit in import_string(self._units or "")())
+        except Exception:  # noqa: BLE001 - the project's own callable; that nobody could count is said
+            return None
