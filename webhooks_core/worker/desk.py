@@ -7,7 +7,7 @@ never hold more than their share of the threads. Explained in docs/explanation/o
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from webhooks_core.endpoint import EndpointId
@@ -54,6 +54,7 @@ class Desk:
         self.unsettled: deque[Settled] = deque()
         self.unsettled_since = 0.0
         self._jobs: dict[str, Job] = {}
+        self._leases: Counter[float] = Counter()  # how many jobs end when: a claim's all end at once
         self._queues: dict[EndpointId, deque[Job]] = {}
         self._out: dict[EndpointId, list[Job]] = {}
         self._slow: set[EndpointId] = set()
@@ -80,8 +81,7 @@ class Desk:
 
     def renew_at(self) -> float | None:
         """Return when the first lease is to be renewed."""
-        until = min((job.until for job in self._jobs.values() if not job.is_lost), default=None)
-        return None if until is None else self.policy.lease.renew_at(until)
+        return self.policy.lease.renew_at(min(self._leases)) if self._leases else None
 
     def to_renew(self, *, now: float) -> list[Job]:
         """Return the jobs whose leases are to be renewed, and those that would be within a moment."""
@@ -89,8 +89,16 @@ class Desk:
         soon = now + lease.seconds * SOON_SHARE
         return [job for job in self._jobs.values() if not job.is_lost and lease.renew_at(job.until) <= soon]
 
+    def renewed(self, job: Job, *, until: float) -> None:
+        """Note that the lease of *job* ends later now."""
+        if not job.is_lost:
+            self._leave(job)
+            self._leases[until] += 1
+        job.until = until
+
     def lose(self, job: Job) -> None:
         """Note that somebody else owns the row of *job*; where no thread has it, it is forgotten."""
+        self._leave(job)
         job.is_lost = True
         if job in self._queues.get(job.endpoint_id, ()):
             self.forget(job)
@@ -100,12 +108,13 @@ class Desk:
         for claimed in claims:
             job = Job(claimed, until=until)
             self._jobs[claimed.token] = job
+            self._leases[until] += 1
             self._queues.setdefault(job.endpoint_id, deque()).append(job)
 
     def hand_out(self, *, now: float) -> list[Job]:
         """Return the jobs that threads should begin now, one endpoint after the other."""
         handed: list[Job] = []
-        busy_slow = sum(len(out) for name, out in self._out.items() if self.is_slow(name, now=now))
+        busy_slow = sum(len(out) for name, out in self._out.items() if out and self.is_slow(name, now=now))
         waiting = [name for name, queue in self._queues.items() if queue]
         while waiting and self._out_count < self.policy.slots:
             still_waiting = []
@@ -148,13 +157,16 @@ class Desk:
     def forget(self, job: Job) -> None:
         """Let go of a queued job: its lease is lost."""
         self._queues[job.endpoint_id].remove(job)
+        self._leave(job)
         del self._jobs[job.claimed.token]
 
     def settled(self, written: Iterable[Settled], *, now: float) -> None:
         """Forget what was written: the first of `unsettled`."""
         for settled in written:
             self.unsettled.popleft()
-            self._jobs.pop(settled.claimed.token, None)
+            job = self._jobs.pop(settled.claimed.token, None)
+            if job is not None:
+                self._leave(job)
         self.unsettled_since = now
 
     def _add_unsettled(self, settled: Settled, *, now: float) -> None:
@@ -176,6 +188,14 @@ class Desk:
         out.append(job)
         self._out_count += 1
         return job
+
+    def _leave(self, job: Job) -> None:
+        """Count the lease of *job* no longer, unless it was lost before."""
+        if job.is_lost:
+            return
+        self._leases[job.until] -= 1
+        if not self._leases[job.until]:
+            del self._leases[job.until]
 
     def _rotate(self) -> None:
         """Begin with another endpoint next time."""

@@ -112,7 +112,7 @@ class Errands:
             return
         for job in jobs:
             if job.claimed.token in kept:
-                job.until = lease.until(asked_at)
+                self._desk.renewed(job, until=lease.until(asked_at))
             else:
                 self._tell_lost(job.claimed)
                 self._desk.lose(job)

@@ -198,6 +198,27 @@ def test_renews_together_what_needs_it_at_about_the_same_time() -> None:
     assert [job.endpoint_id for job in desk.to_renew(now=NOW + 5)] == ["a", "b"]
 
 
+def test_the_first_lease_to_renew_is_known_whatever_came_and_went() -> None:
+    """Renewed, lost, settled and forgotten: what is left in hand decides."""
+    desk = desk_with("ab")
+    desk.take_in(claims("c"), until=NOW + 16)
+    first, second, third = desk.queued()
+
+    moments = []
+    desk.renewed(first, until=NOW + 20)
+    moments.append(desk.renew_at())
+    desk.lose(second)
+    desk.renewed(second, until=NOW + 30)
+    moments.append(desk.renew_at())
+    desk.forget(third)
+    moments.append(desk.renew_at())
+    desk.settle_unsent(first, settled(first), now=NOW)
+    desk.settled([settled(first)], now=NOW)
+    moments.append(desk.renew_at())
+
+    assert moments == [NOW + 5, NOW + 6, NOW + 10, None]
+
+
 def test_an_empty_desk_has_nothing_to_renew() -> None:
     """No lease, no moment."""
     assert desk_with("").renew_at() is None
