@@ -41,8 +41,9 @@ __all__ = ["Cohort", "Driving", "driving", "evidence", "owner", "runner", "store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driving:
-    """What one process drives rollouts with; nothing of it where no setting asks for a database."""
+    """What one process drives rollouts with; neither of the two where no setting asks for a database."""
 
+    flag: FlagKey
     store: DjangoRolloutStore | None = None
     evidence: EvidenceTable | None = None
 
@@ -51,10 +52,11 @@ def _build() -> Driving:
     found = conf.current()
     alias = found.state_database
     if alias is None or wiring.problems():
-        return Driving()
+        return Driving(flag=FlagKey(found.flag))
     database = Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE)
     environment = webhooks_conf.current().environment
     return Driving(
+        flag=FlagKey(found.flag),
         store=DjangoRolloutStore(database, environment=environment),
         evidence=EvidenceTable(database, environment=environment, flag=FlagKey(found.flag)),
     )
