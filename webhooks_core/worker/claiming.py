@@ -1,7 +1,9 @@
 """How many rows of each endpoint a worker asks for: its share of the threads, its breaker, its rate.
 
-Invariants: nothing is claimed for an endpoint whose breaker would refuse; of a half-open one at most a probe;
-tokens that were taken and not needed go back. Explained in docs/explanation/outbox.md.
+Invariants: nothing is claimed for an endpoint whose breaker would refuse, as far as is known (a closed one is
+asked for once a second, and again when an attempt did not deliver: a store may be a round trip away); of a
+half-open one at most a probe; tokens that were taken and not needed go back. Explained in
+docs/explanation/outbox.md.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from webhooks_core.worker.plan import Admission, admission, room
 from webhooks_core.worker.policy import WorkerPolicy
 
 LEAST_WAIT_SECONDS = 0.05  # moments of a store whose clock is not ours must not make us spin
+SURE_SECONDS = 1.0  # another worker may have opened a breaker: a batch that it refuses waits, and is no attempt
 
 RateOf = Callable[[EndpointId], RatePolicy | None]
 
@@ -73,6 +76,7 @@ class Claiming:
         self._clock = clock
         self._rates = MemoryRateStore() if rates is None else rates
         self._rate_of = rate_of
+        self._sure_until: dict[EndpointId, float] = {}  # monotonic; of breakers that were closed when asked
 
     def wishes(self, desk: Desk, *, now: float) -> Wishes:
         """Return what to claim at *now* (monotonic), given what is on the *desk*."""
@@ -81,7 +85,7 @@ class Claiming:
         rates: dict[EndpointId, RatePolicy] = {}
         capped, rationed, retry_ats = set(), set(), [math.inf]
         for name in self._order:
-            admits = self._admission(name, wall)
+            admits = self._admits(name, wall, now=now)
             wanted = room(
                 self._policy,
                 held=desk.held_for(name),
@@ -126,6 +130,18 @@ class Claiming:
         """Return those of *names* whose breaker lets nothing through."""
         wall = self._clock()
         return [name for name in self._order if name in names and self._admission(name, wall).most == 0]
+
+    def doubt(self, name: EndpointId) -> None:
+        """Ask the breaker of an endpoint at the next claim: an attempt at it did not deliver."""
+        self._sure_until.pop(name, None)
+
+    def _admits(self, name: EndpointId, wall: float, *, now: float) -> Admission:
+        if now < self._sure_until.get(name, -math.inf):
+            return Admission(most=None)
+        admits = self._admission(name, wall)
+        if admits.most is None:
+            self._sure_until[name] = now + SURE_SECONDS
+        return admits
 
     def _admission(self, name: EndpointId, wall: float) -> Admission:
         return admission(self._breakers.policy, self._breakers.state(name, now=wall), now=wall)

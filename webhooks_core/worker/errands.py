@@ -70,6 +70,10 @@ class Errands:
         self.store_ahead: float | None = None  # the store's clock minus our monotonic one
         self.is_rationed = False  # rows are due that a rate keeps back
 
+    def doubt(self, name: EndpointId) -> None:
+        """Note that an attempt at an endpoint did not deliver: its breaker may have opened."""
+        self._claiming.doubt(name)
+
     def is_capped(self, name: EndpointId) -> bool:
         """Return whether the last claim took all of an endpoint that there was room for."""
         return name in self._capped

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from tests.unit.webhooks_core.worker.bench import BOOT, NOW, A, B, Bench, C, policy_of
-from webhooks_core.breaker import Admit, Failed, Force, ForcedMode
+from webhooks_core.breaker import Admit, BreakerState, Failed, Force, ForcedMode
 from webhooks_core.endpoint import EndpointId
 from webhooks_core.rate import RatePolicy
+from webhooks_core.stores.breakers import BreakerStore
 from webhooks_core.worker.claiming import Claiming, no_rate
 from webhooks_core.worker.desk import Desk
 
@@ -17,6 +18,21 @@ def open_breaker(bench: Bench, name: str = "a") -> None:
     for _ in range(5):
         ticket = bench.breakers.apply(name, Admit(), now=NOW).answer
         bench.breakers.apply(name, Failed(ticket=ticket), now=NOW)  # type: ignore[arg-type]
+
+
+class Counted:
+    """A store of breakers that writes down who was asked for."""
+
+    def __init__(self, breakers: BreakerStore) -> None:
+        self.policy = breakers.policy
+        self.apply = breakers.apply
+        self.names: list[str] = []
+        self._breakers = breakers
+
+    def state(self, endpoint_id: str, *, now: float) -> BreakerState:
+        """Count and ask."""
+        self.names.append(endpoint_id)
+        return self._breakers.state(endpoint_id, now=now)
 
 
 def empty_desk(*, is_alone: bool = False) -> Desk:
@@ -44,6 +60,32 @@ def test_asks_nothing_of_an_open_breaker_before_its_time() -> None:
     assert dict(wishes.rooms) == {A: 0, B: 10}
     assert wishes.again_at == BOOT + 60
     assert wishes.capped == frozenset()
+
+
+def test_a_breaker_that_is_closed_is_asked_once_a_second() -> None:
+    """One that is open, at each claim: whoever closes it is seen at once."""
+    bench = Bench(endpoints="ab")
+    open_breaker(bench)
+    asked = Counted(bench.breakers)
+    claiming = Claiming(bench.endpoints, asked, policy_of(), clock=lambda: NOW)
+
+    for seconds in (0.0, 0.5, 0.9, 1.0):
+        claiming.wishes(empty_desk(), now=BOOT + seconds)
+
+    assert (asked.names.count("a"), asked.names.count("b")) == (4, 2)
+
+
+def test_a_breaker_is_asked_again_after_an_attempt_that_did_not_deliver() -> None:
+    """It may have opened just now."""
+    bench = Bench(endpoints="ab")
+    bench.claiming.wishes(empty_desk(), now=BOOT)
+    open_breaker(bench)
+
+    sure = bench.claiming.wishes(empty_desk(), now=BOOT)
+    bench.claiming.doubt(A)
+    doubtful = bench.claiming.wishes(empty_desk(), now=BOOT)
+
+    assert (sure.rooms[A], doubtful.rooms[A]) == (10, 0)
 
 
 def test_an_endpoint_whose_share_is_full_is_capped_and_not_refused() -> None:
