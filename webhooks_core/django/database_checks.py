@@ -20,10 +20,10 @@ VENDORS = ("sqlite", "postgresql")
 def check_outbox(**_kwargs: object) -> list[CheckMessage]:
     """Report what the settings say about the outbox's database."""
     found = conf.current()
-    return list(_settings(found.database)) if found.engine != "inline" else []
+    return list(_settings(found.database, notify=found.notify)) if found.engine != "inline" else []
 
 
-def _settings(alias: str) -> Iterator[CheckMessage]:
+def _settings(alias: str, *, notify: bool) -> Iterator[CheckMessage]:
     if alias not in connections.settings:
         yield Error(
             'WEBHOOKS["DATABASE"] is not the alias of a database in DATABASES.',
@@ -46,6 +46,12 @@ def _settings(alias: str) -> Iterator[CheckMessage]:
             'may fail with "database is locked".',
             hint='Set "transaction_mode": "IMMEDIATE" in OPTIONS of that database.',
             id="webhooks.W004",
+        )
+    if notify and connection.vendor != "postgresql":
+        yield Warning(
+            'WEBHOOKS["NOTIFY"] has no effect: the outbox is not on PostgreSQL.',
+            hint="Workers find new rows by their poll, within a second.",
+            id="webhooks.W015",
         )
     if alias != DEFAULT_DB_ALIAS:
         yield Warning(

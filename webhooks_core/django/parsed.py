@@ -70,6 +70,7 @@ TABLE = (
     "SEND_PERMIT",
     "SETTLE_SINK",
     "DATABASE",
+    "NOTIFY",
     "REDIS",
     "BREAKER_STORE",
     "REPLAY_STORE",
@@ -113,6 +114,7 @@ class WebhookSettings:
     send_permit: str | None
     settle_sink: str | None
     database: str
+    notify: bool
     shared: SharedState
     keys: KeyRing | None
     provider: str | None
@@ -208,6 +210,7 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         send_permit=key(29, "SEND_PERMIT", read_callable_path, default=None),
         settle_sink=key(33, "SETTLE_SINK", read_callable_path, default=None),
         database=key(34, "DATABASE", _alias, default="default"),
+        notify=key(46, "NOTIFY", switch, default=False),
         shared=read_shared_state(
             reading, names.spot, caches=raw("CACHES"), engine=engine, environment=environment
         ),

@@ -27,6 +27,7 @@ LONGEST_WAIT_SECONDS = 1.0  # a step now and then, whatever was planned: clocks 
 STUCK_SECONDS = 20.0  # a call of the outbox that takes longer is told; with the look below within 30 s
 LOOK_SECONDS = 1.0
 
+Listen = Callable[[Callable[[], None], Event], None]
 _Back = tuple[Job, Settled | None]
 
 
@@ -38,6 +39,8 @@ class WorkerShell:
         on_stuck: Called, from a thread of its own, with a call of the outbox that has not come back for
             `stuck_seconds`: break its connection, so that it raises and the worker can recover.
         stuck_seconds: How long a call may take.
+        listen: Run in a thread of its own with what to call when there may be new rows, and an event that is
+            set when it is to return; it never raises.
         monotonic: Seconds for measuring; the worker's.
     """
 
@@ -47,10 +50,12 @@ class WorkerShell:
         *,
         on_stuck: Callable[[Call], None] | None = None,
         stuck_seconds: float = STUCK_SECONDS,
+        listen: Listen | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._worker = worker
         self._on_stuck = on_stuck
+        self._listen = listen
         self._stuck_seconds = stuck_seconds
         self._monotonic = monotonic
         self._todo: SimpleQueue[Job | None] = SimpleQueue()
@@ -109,6 +114,8 @@ class WorkerShell:
     def _start_threads(self) -> None:
         threads = [Thread(target=self._attempt, daemon=True) for _ in range(self._worker.policy.threads)]
         threads.append(Thread(target=self._watch, daemon=True))
+        if self._listen is not None:
+            threads.append(Thread(target=self._listen, args=(self.hint, self._ended), daemon=True))
         for thread in threads:
             thread.start()
 

@@ -21,4 +21,5 @@ WEBHOOKS = {
     "ALLOW_NETWORKS": [f"127.0.0.1/32:{PORT}"],
     "EVENTS": {"payment_verified": {"tournament_id": "integer"}},
     "RETRY_BASE_SECONDS": 0.2,
+    "NOTIFY": os.environ.get("TEST_NOTIFY", "no"),
 }

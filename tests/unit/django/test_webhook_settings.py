@@ -318,6 +318,7 @@ BAD_TABLE: list[tuple[object, str, str]] = [
         for bad in ("no.such.permit", "word", f"{HERE}.URL", print, 3)
     ],
     ({"ALLOW_HTTP": "maybe"}, "webhooks.E030", 'WEBHOOKS["ALLOW_HTTP"]'),
+    ({"NOTIFY": "perhaps"}, "webhooks.E046", 'WEBHOOKS["NOTIFY"]'),
     *[({"RATE": bad}, "webhooks.E045", 'WEBHOOKS["RATE"]') for bad in (0, "-1", True, [1])],
     *[
         ({"SLOW_RETRIES": bad}, "webhooks.E044", 'WEBHOOKS["SLOW_RETRIES"]')

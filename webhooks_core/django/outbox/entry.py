@@ -75,8 +75,18 @@ def lane_of(delivery: Delivery, *, environment: str) -> int:
     return (int.from_bytes(sha256(name.encode()).digest()[:8]) >> 1) or 1
 
 
-def insert(cursor: CursorWrapper, entries: Sequence[Entry], *, environment: str) -> None:
-    """Write *entries* as pending rows. No clock is asked: what has no moment of its own is ready at once."""
+def channel_of(environment: str) -> str:
+    """Return the channel of one environment: no more than the 63 bytes of an identifier."""
+    return f"webhooks_{environment}"
+
+
+def insert(
+    cursor: CursorWrapper, entries: Sequence[Entry], *, environment: str, channel: str | None = None
+) -> None:
+    """Write *entries* as pending rows. No clock is asked: what has no moment of its own is ready at once.
+
+    Whoever listens on *channel* (PostgreSQL) hears of them when they are committed, by the same statement.
+    """
     for begin in range(0, len(entries), _MOST_ROWS):
         texts: list[str] = []
         parameters: list[Value] = []
@@ -91,7 +101,11 @@ def insert(cursor: CursorWrapper, entries: Sequence[Entry], *, environment: str)
                 place = lanes[lane] = lanes.get(lane, 0) + 1
                 parameters += (lane, environment, delivery.endpoint_id, place)
             texts.append(_READY if is_ready else _SCHEDULED)
-        cursor.execute(f"INSERT INTO webhooks_delivery ({_COLUMNS}) VALUES {', '.join(texts)}", parameters)
+        statement = f"INSERT INTO webhooks_delivery ({_COLUMNS}) VALUES {', '.join(texts)}"
+        if channel is not None:
+            statement = f"WITH kept AS ({statement} RETURNING id) SELECT pg_notify(%s, '')"
+            parameters.append(channel)
+        cursor.execute(statement, parameters)
 
 
 def _written(entry: Entry, *, environment: str, lane: int, due_at: float | None) -> tuple[Value, ...]:

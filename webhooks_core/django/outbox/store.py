@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 
 from webhooks_core.django.outbox import claims, people, settles
 from webhooks_core.django.outbox.database import Database
-from webhooks_core.django.outbox.entry import Entry, insert
+from webhooks_core.django.outbox.entry import Entry, channel_of, insert
 from webhooks_core.django.outbox.promotion import promote
 from webhooks_core.django.outbox.stored import ATTEMPT_COLUMNS, COLUMNS, Stored
 from webhooks_core.endpoint import EndpointId
@@ -69,6 +69,7 @@ class DjangoOutbox:
         environment: Stamped on rows that are added; rows of another one are left alone.
         using: Alias of the database; what is added must be added in a transaction on it.
         sink: Called inside the settle's transaction; where it raises, nothing is settled.
+        notify: On PostgreSQL, tell listening workers of what is added once it is committed.
         clock: The store's clock; None is the server's on PostgreSQL and this machine's on SQLite.
         new_token: Returns a text of at most 32 characters that nobody ever returned before.
 
@@ -82,6 +83,7 @@ class DjangoOutbox:
         environment: str,
         using: str = DEFAULT_DB_ALIAS,
         sink: SettleSink | None = None,
+        notify: bool = False,
         clock: Callable[[], float] | None = None,
         new_token: Callable[[], str] = _random_token,
     ) -> None:
@@ -93,7 +95,13 @@ class DjangoOutbox:
             monotonic=time.monotonic,  # noqa: TID251
         )
         self._sink = sink
+        self._notify = notify
         self._new_token = new_token
+
+    @property
+    def notifies(self) -> bool:
+        """Whether workers can listen for what is added."""
+        return self._notify and self.database.is_postgres
 
     def now(self) -> float:
         """Return the store's clock; see `Outbox.now`."""
@@ -114,7 +122,8 @@ class DjangoOutbox:
         connection = self.database.connection
         try:
             with transaction.atomic(using=self.database.alias), connection.cursor() as cursor:
-                insert(cursor, entries, environment=self.environment)
+                channel = channel_of(self.environment) if self.notifies else None
+                insert(cursor, entries, environment=self.environment, channel=channel)
         except IntegrityError as error:
             raise ConfigError(
                 "webhook_id", "is already in the outbox; an id belongs to one delivery"
