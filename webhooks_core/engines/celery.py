@@ -21,6 +21,7 @@ DELIVER = "webhooks.deliver"  # the tasks' names are on the wire: they stay
 SWEEP = "webhooks.sweep"
 STRATEGY = "webhooks_core.engines.celery:strategy"
 EVERY = 64  # one message for each batch that a worker claims: one that is awake goes on until nothing is due
+TRANSIENT = 1  # AMQP's word: a broker need not write a hint to its disk before it confirms it
 WAIT_SECONDS = 1.0  # what a broker that is away may cost a request, once in `PAUSE_SECONDS` a process
 PAUSE_SECONDS = 5.0
 SWEEP_EXPIRES_SECONDS = 30.0  # nobody needs yesterday's wake-ups: beat sends more of them
@@ -125,6 +126,7 @@ class CeleryHint:
                 queue=self._queue,
                 expires=expires,
                 serializer="json",
+                delivery_mode=TRANSIENT,
                 retry=False,
                 ignore_result=True,
                 add_to_parent=False,

@@ -67,6 +67,7 @@ def test_a_message_is_an_id_in_json_and_nothing_else() -> None:
         "queue": "test.webhooks",
         "expires": None,
         "serializer": "json",
+        "delivery_mode": 1,
         "retry": False,
         "ignore_result": True,
         "add_to_parent": False,
