@@ -22,7 +22,7 @@ from webhooks_core.worker.plan import Admission, admission, room
 from webhooks_core.worker.policy import WorkerPolicy
 
 LEAST_WAIT_SECONDS = 0.05  # moments of a store whose clock is not ours must not make us spin
-SURE_SECONDS = 1.0  # another worker may have opened a breaker: a batch that it refuses waits, and is no attempt
+SURE_SECONDS = 1.0  # another worker may have opened a breaker; a batch that it refuses waits, unattempted
 
 RateOf = Callable[[EndpointId], RatePolicy | None]
 

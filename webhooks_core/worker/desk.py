@@ -12,9 +12,10 @@ from collections.abc import Iterable
 
 from webhooks_core.endpoint import EndpointId
 from webhooks_core.outbox.base import Claimed, Settled
-from webhooks_core.worker.policy import WorkerPolicy
+from webhooks_core.worker.policy import AHEAD_SECONDS, WorkerPolicy
 
 SOON_SHARE = 0.1  # leases that would be renewed within a tenth of one share a call
+PACE_SHARE = 1 / 16  # of the last attempt, in what an attempt takes
 
 
 class Job:
@@ -59,6 +60,7 @@ class Desk:
         self._out: dict[EndpointId, list[Job]] = {}
         self._slow: set[EndpointId] = set()
         self._out_count = 0
+        self._pace = AHEAD_SECONDS  # what an attempt takes; before the first one as many ahead as threads
 
     @property
     def held(self) -> int:
@@ -114,9 +116,10 @@ class Desk:
     def hand_out(self, *, now: float) -> list[Job]:
         """Return the jobs that threads should begin now, one endpoint after the other."""
         handed: list[Job] = []
+        slots = self.policy.slots_for(self._pace)
         busy_slow = sum(len(out) for name, out in self._out.items() if out and self.is_slow(name, now=now))
         waiting = [name for name, queue in self._queues.items() if queue]
-        while waiting and self._out_count < self.policy.slots:
+        while waiting and self._out_count < slots:
             still_waiting = []
             for name in waiting:
                 is_slow = self.is_slow(name, now=now)
@@ -126,7 +129,7 @@ class Desk:
                 handed.append(job)
                 busy_slow += is_slow
                 still_waiting.append(name)
-                if self._out_count == self.policy.slots:
+                if self._out_count >= slots:
                     break
             waiting = still_waiting
         self._rotate()
@@ -138,7 +141,9 @@ class Desk:
         self._out[name].remove(job)
         self._out_count -= 1
         if job.started_at is not None:
-            is_quick = now - job.started_at <= self.policy.slow_seconds
+            took = now - job.started_at
+            is_quick = took <= self.policy.slow_seconds
+            self._pace += (took - self._pace) * PACE_SHARE
             (self._slow.discard if is_quick else self._slow.add)(name)
         if settled is None:
             self._queues.setdefault(name, deque()).appendleft(job)

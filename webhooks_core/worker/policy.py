@@ -14,6 +14,7 @@ from webhooks_core.errors import ConfigError
 from webhooks_core.outbox.lease import LeasePolicy
 
 MAX_THREADS = 256
+AHEAD_SECONDS = 0.03  # longer than a claim and a settle take, and shorter than anybody minds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,8 @@ class WorkerPolicy:
 
     Args:
         threads: Attempts at a time, 1 to 256.
-        ahead: Deliveries handed out beyond the threads, so that none of them waits for a claim or a settle.
+        ahead: Deliveries handed out beyond the threads, at most, so that none of them waits for a claim or a
+            settle. Fewer where attempts take long: as many as the threads are through with in 30 ms.
         batch: Rows in one claim or settle, at most.
         lease: How long claims are leased.
         settle_within_seconds: A settlement waits so long for others to share its transaction.
@@ -40,7 +42,7 @@ class WorkerPolicy:
     """
 
     threads: int = 8
-    ahead: int = 16
+    ahead: int = 64
     batch: int = 64
     lease: LeasePolicy = field(default_factory=LeasePolicy)
     settle_within_seconds: float = 0.02
@@ -67,8 +69,15 @@ class WorkerPolicy:
 
     @property
     def slots(self) -> int:
-        """Deliveries that may be handed out at a time: one for each thread, and those ahead."""
+        """Deliveries that may be handed out at a time, at most: one for each thread, and those ahead."""
         return self.threads + self.ahead
+
+    def slots_for(self, pace_seconds: float) -> int:
+        """Return how many deliveries may be handed out at a time where an attempt takes *pace_seconds*.
+
+        What is handed out has its place for good: an endpoint that comes now stands behind it.
+        """
+        return self.threads + min(self.ahead, int(self.threads * AHEAD_SECONDS / max(pace_seconds, 1e-6)))
 
     def cap(self, *, is_slow: bool, is_alone: bool) -> int:
         """Return how many deliveries of one endpoint may be handed out at a time.

@@ -48,7 +48,6 @@ def run_worker(options: dict[str, Any]) -> Answer:
         policy = WorkerPolicy(
             threads=options["threads"],
             batch=options["batch"],
-            ahead=max(WorkerPolicy().ahead, options["threads"]),
             lease=LeasePolicy(seconds=options["lease"]),
             poll_seconds=options["poll"],
         )

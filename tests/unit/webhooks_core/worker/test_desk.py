@@ -61,6 +61,25 @@ def test_hands_out_one_endpoint_after_the_other() -> None:
     assert letters == "abaaa"  # a: half of eight threads
 
 
+def test_hands_out_fewer_ahead_the_longer_attempts_take() -> None:
+    """Two threads: as many ahead before anything is known, all of what is quick, none of what is slow."""
+    desk = desk_with("a" * 4_000, is_alone=True, threads=2, ahead=20)
+    sizes = []
+
+    for took in (0.001, 0.3, 0.3):
+        jobs = handed(desk)[1]
+        sizes.append(len(jobs))
+        for _ in range(40):
+            begun(jobs, at=NOW)
+            for job in jobs:
+                desk.came_back(job, settled(job), now=NOW + took)
+            jobs = handed(desk)[1]
+        for job in jobs:
+            desk.came_back(job, None, now=NOW)
+
+    assert sizes == [4, 22, 2]
+
+
 def test_begins_with_another_endpoint_each_time() -> None:
     """With one slot it is everybody's turn in time."""
     desk = desk_with("aaabbb", threads=1)

@@ -23,8 +23,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("threads", "is_slow", "is_alone", "cap"),
     [
-        (8, False, True, 24),
-        (8, True, True, 24),
+        (8, False, True, 72),
+        (8, True, True, 72),
         (8, False, False, 4),
         (8, True, False, 2),
         (1, True, False, 1),
@@ -36,6 +36,17 @@ def test_an_endpoint_of_several_gets_half_of_the_threads_and_a_slow_one_a_quarte
 ) -> None:
     """At least one; and all slots where there is no other endpoint."""
     assert WorkerPolicy(threads=threads).cap(is_slow=is_slow, is_alone=is_alone) == cap
+
+
+@pytest.mark.parametrize(
+    ("pace_seconds", "slots"),
+    [(0.0, 72), (0.001, 72), (0.005, 8 + 48), (0.03, 8 + 8), (0.1, 8 + 2), (0.3, 8), (10.0, 8)],
+)
+def test_as_many_are_handed_out_ahead_as_the_threads_are_through_with_in_30_ms(
+    pace_seconds: float, slots: int
+) -> None:
+    """64 at most, and none for attempts that take long."""
+    assert WorkerPolicy(threads=8).slots_for(pace_seconds) == slots
 
 
 @pytest.mark.parametrize(("threads", "cap"), [(8, 4), (3, 1), (1, 1)])
