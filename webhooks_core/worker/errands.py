@@ -124,10 +124,8 @@ class Errands:
     def claim(self, most: int) -> float:
         """Claim up to *most* rows and return when (monotonic) to claim again."""
         now = self._monotonic()
-        try:
-            wishes = self._claiming.wishes(self._desk, now=now)
-        except Exception as error:  # noqa: BLE001 - the store of the rates is away: told, and waited for
-            self.link.failed("rates", error)
+        wishes = self.link.ask("rates", lambda: self._claiming.wishes(self._desk, now=now), is_proof=False)
+        if wishes is None:
             return now
         caps = {name: count for name, count in wishes.rooms.items() if count > 0}
         claims = self._claimed(most, caps) if caps else ()
@@ -146,12 +144,12 @@ class Errands:
         return self._look_again_at(wishes, caps, now=now)
 
     def _gave_back(self, wishes: Wishes, taken: Mapping[EndpointId, int]) -> bool:
-        try:
+        def given_back() -> bool:
             self._claiming.unused(wishes, taken)
-        except Exception as error:  # noqa: BLE001 - as above; the tokens are lost, which costs nobody a delivery
-            self.link.failed("rates", error)
-            return False
-        return True
+            return True
+
+        # Tokens that cannot be given back are lost, which costs nobody a delivery.
+        return self.link.ask("rates", given_back, is_proof=False) is not None
 
     def sweep(self) -> bool:
         """Look for what no claim finds (no such endpoint, too old, foreign); True where it was claimed."""

@@ -53,23 +53,28 @@ class Link:
         """Whether the last call failed."""
         return self._failures > 0
 
-    def ask(self, operation: str, call: Callable[[], T]) -> T | None:
-        """Return what *call* returns, or None where it raised; then nothing is to be asked for a while."""
+    def ask(self, operation: str, call: Callable[[], T], *, is_proof: bool = True) -> T | None:
+        """Return what *call* returns, or None where it raised; then nothing is to be asked for a while.
+
+        Args:
+            operation: What to tell it by.
+            call: Calls the outbox, or something beside it.
+            is_proof: An answer shows that the outbox is back. One that may come from memory does not.
+        """
         self.call = Call(operation, self._monotonic())
         try:
             answer = call()
         except Exception as error:  # noqa: BLE001 - told as a fact; the worker goes on
-            self.failed(operation, error)
+            self._failed(operation, error)
             return None
         finally:
             self.call = None
-        if self._failures:
+        if self._failures and is_proof:
             self._tell(OutboxRecovered(worker=self._worker, failures=self._failures))
             self._failures = 0
         return answer
 
-    def failed(self, operation: str, error: Exception) -> None:
-        """Note that *operation* failed: nothing is to be asked for a while."""
+    def _failed(self, operation: str, error: Exception) -> None:
         wait = min(
             self._policy.max_backoff_seconds, self._policy.backoff_seconds * 2.0 ** min(self._failures, 16)
         )

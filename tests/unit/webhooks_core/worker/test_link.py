@@ -65,6 +65,20 @@ def test_tells_once_that_the_outbox_is_back() -> None:
     assert line.link.retry_at == line.now + 0.25
 
 
+def test_an_answer_that_proves_nothing_leaves_the_back_off_as_it_is() -> None:
+    """A rate that is known by heart says nothing about the outbox."""
+    line = Line()
+    line.fail()
+    retry_at = line.link.retry_at
+
+    answer = line.link.ask("rates", lambda: 1, is_proof=False)
+
+    assert answer == 1
+    assert line.link.is_down
+    assert line.link.retry_at == retry_at
+    assert not any(isinstance(fact, OutboxRecovered) for fact in line.facts)
+
+
 def test_shows_which_call_has_not_come_back() -> None:
     """For whoever watches from another thread; nothing when it has, raised or not."""
     line = Line()

@@ -485,6 +485,27 @@ def test_a_rate_store_that_is_away_is_waited_for_as_the_outbox_is(
     assert [fact.operation for fact in bench.seen.of(OutboxFailed)] == ["rates"]
 
 
+@pytest.mark.parametrize("asked", ["take", "give_back"])
+def test_a_rate_store_that_does_not_come_back_is_seen_by_the_watchdog(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the outbox's connection: what breaks that one for the outbox must do it here, too."""
+    bench = Bench(rate_of=lambda name: RatePolicy(per_second=10.0, burst=10.0))
+    bench.add(1)
+    seen = []
+    real = getattr(MemoryRateStore, asked)
+
+    def looked_at(*arguments: object, **named: object) -> object:
+        seen.append(bench.worker.link.call)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(MemoryRateStore, asked, looked_at)
+
+    bench.turn()
+
+    assert [call and call.operation for call in seen] == ["rates"]
+
+
 def test_tokens_that_were_not_needed_are_given_back() -> None:
     """One row: the other two of the burst are there for the next ones at once."""
     bench = Bench(rate_of=lambda _: RatePolicy(per_second=0.001, burst=3.0))
