@@ -209,6 +209,16 @@ def test_a_receiver_is_not_built_from_bad_settings(
     assert PASSWORD not in str(caught.value)
 
 
+def test_what_is_wrong_with_sending_does_not_stop_a_receiver(using: Override) -> None:
+    """Nor with an endpoint that is not its own."""
+    handled: list[Verified] = []
+
+    with using(WEBHOOKS={"REPLAY_STORE": "memory", "USER_AGENT": ""}):
+        status = deliver(handled.append)
+
+    assert (status, len(handled)) == (200, 1)
+
+
 def test_redis_that_was_not_set_is_told_when_it_is_asked_for(using: Override) -> None:
     """Nobody should; where somebody does, it is an error of ours."""
     with using(), pytest.raises(ConfigError, match="is not set"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -77,3 +78,21 @@ def test_threads_that_ask_at_once_get_one_object() -> None:
 def test_the_process_is_known_by_its_id() -> None:
     """No fork hook: the module asks for the id each time."""
     assert per_process.getpid is os.getpid
+
+
+def test_whoever_waited_for_another_thread_takes_what_that_one_built() -> None:
+    """Built between the look and the lock."""
+    held = PerProcess(lambda: pytest.fail("built twice"))
+    theirs = object()
+
+    class Late(AbstractContextManager[None]):
+        """A lock that another thread holds until it has built."""
+
+        def __exit__(self, *_raised: object) -> None:
+            held._held = (os.getpid(), theirs)
+
+        __enter__ = __exit__  # type: ignore[assignment]
+
+    held._lock = (os.getpid(), Late())  # type: ignore[assignment]
+
+    assert held() is theirs

@@ -27,7 +27,17 @@ def test_a_brace_in_a_tag_is_refused() -> None:
         RedisConnection(URL, environment="production").key("breaker", "a}b")
 
 
-@pytest.mark.parametrize("url", ["", "http://redis.example", "redis.example:6379", None])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://redis.example",
+        "redis.example:6379",
+        "redis://h/0?ssl_ca_certs=/x",
+        "redis://h/0?x=y",
+        None,
+    ],
+)
 def test_what_is_no_address_is_refused_without_quoting_it(url: object) -> None:
     """At once, and not at the first call."""
     with pytest.raises(ConfigError, match="redis://"):
