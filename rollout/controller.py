@@ -92,9 +92,6 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
 _ISSUING = frozenset(
     {Cause.BREACHED, Cause.ROLL_BACK, Cause.KILLED, Cause.ISSUED_AGAIN, Cause.STORE_ACCEPTED}
 )
-# After a store went back, versions continue beyond any that can have been written since: one a second for
-# thirty years.
-_BEYOND = 10**9
 _BEGINNING = frozenset({Cause.START, Cause.PASSED, Cause.ADVANCED})
 _NOBODY_ANY_MORE = Change(ceiling=NOBODY)
 _NOTHING = Change()
@@ -235,10 +232,9 @@ def _move(
 ) -> Step:
     """Go along one arrow: a new version, a new epoch where senders must obey something, one entry."""
     now, target = situation.now, TRANSITIONS[state.state, cause]
-    growth = _BEYOND if situation.went_back(state) else 1
     after = replace(
         state,
-        version=max(state.version, situation.seen_version) + growth,
+        version=_next_version(state, situation),
         state=target,
         ceiling=state.ceiling if change.ceiling is None else change.ceiling,
         killed=state.killed if change.killed is None else change.killed,
@@ -255,6 +251,17 @@ def _move(
     entry = entry_of(state, after, by=by, cause=cause.value, at=now, verdict=verdict)
     after = replace(after, head=entry.hash)
     return Step(state=after, entry=entry, actions=_actions(state, after, cause, situation))
+
+
+def _next_version(state: RolloutState, situation: Situation) -> int:
+    """The next one; after a store went back, one that nobody can have seen.
+
+    What was written since the backup is not known any more. But versions begin at 1 and grow by one with each
+    write, a few a second, so that the milliseconds since 1970 are beyond all of them, today and next time.
+    """
+    if not situation.went_back(state):
+        return state.version + 1
+    return max(state.version, situation.seen_version, int(situation.now * 1_000)) + 1
 
 
 def _progress_along(progress: Progress, cause: Cause, change: Change) -> Progress:
