@@ -202,7 +202,7 @@ def test_checks_tell_how_the_outbox_is_kept(world: World) -> None:
         assert ids_of(check_outbox()) == ["webhooks.W004"]
     with override_settings(**project(WEBHOOKS={"ENGINE": "worker", "DATABASE": "nowhere"})):
         assert ids_of(check_outbox()) == ["webhooks.E034"]
-    with override_settings(**project()):
+    with override_settings(**project(WEBHOOKS={"ENGINE": "inline"})):
         assert check_outbox() == []
 
 
@@ -219,12 +219,13 @@ def test_checks_tell_of_a_database_that_may_lose_what_was_committed(world: World
 
 
 def test_a_worker_is_put_together_from_the_settings(world: World) -> None:
-    """And only where the engine is `worker`."""
+    """And only where the engine keeps rows."""
     with override_settings(**project(WEBHOOKS={"ENGINE": "worker", "DATABASE": world.alias})):
         working.shell()
         options = connections[world.alias].settings_dict["OPTIONS"]
         assert ("tcp_user_timeout" in options) is (connections[world.alias].vendor == "postgresql")
-    with override_settings(**project()), pytest.raises(ConfigError):
+    inline = project(WEBHOOKS={"ENGINE": "inline"})
+    with override_settings(**inline), pytest.raises(ConfigError):
         working.shell()
     wiring.sending.forget()
     assert DEFAULT_ID == "default"
