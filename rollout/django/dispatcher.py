@@ -8,6 +8,7 @@ docs/explanation/architecture.md, "The way of an event".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from rollout.django import wiring
 from rollout.django.handing import after_commit, keep
 from rollout.django.permit import reason_of
 from rollout.errors import RolloutError
+from rollout.increments import of_dispatch, of_envelope
 from webhooks_core import pii
 from webhooks_core.allowlist import EventFields
 from webhooks_core.delivery import Delivery
@@ -30,6 +32,7 @@ from webhooks_core.envelope import parse_strict, seal
 from webhooks_core.errors import ConfigError, EnvelopeError
 from webhooks_core.events import Blocked, Skipped, emit
 from webhooks_core.observers.safe import safe
+from webhooks_core.signer import sign
 
 MAX_FINDINGS = 10  # a body full of addresses must not fill the log
 
@@ -112,6 +115,7 @@ def dispatch_many(events: Iterable[Event], *, using: str | None = None) -> list[
     Returns:
         What became of each, in order.
     """
+    begun = time.perf_counter()
     answers: list[Dispatched] = []
     leaving: list[_Leaving] = []
     places: list[int] = []
@@ -127,6 +131,7 @@ def dispatch_many(events: Iterable[Event], *, using: str | None = None) -> list[
             _log(leaving[0].delivery.event, error)
             for place in places:
                 answers[place] = Dispatched(decision=_failed(error))
+        _count(leaving, seconds=time.perf_counter() - begun)
     return answers
 
 
@@ -195,12 +200,14 @@ def _prepared(event: Event) -> tuple[Dispatched, list[_Leaving]]:
     try:
         unit = event.context.get(wiring.gate.unit_name())
         decision = wiring.gate(unit, attributes=event.context)
-        if not decision:
-            emit(webhooks.observer(), Skipped(event=event.event, reason=reason_of(decision)))
-            return Dispatched(decision=decision), []
         happened = _Happened(
             event=event.event, data=event.data, metadata=event.metadata, decision=decision, unit=unit
         )
+        if not decision:
+            emit(webhooks.observer(), Skipped(event=event.event, reason=reason_of(decision)))
+            if wiring.is_shadow(decision):
+                _shadow(happened, endpoint=event.endpoint)
+            return Dispatched(decision=decision), []
         return _sealed(happened, endpoint=event.endpoint, ordering_key=event.ordering_key)
     except Exception as error:  # noqa: BLE001 - the edge: what fails on our side is logged and stays here
         _log(getattr(event, "event", None), error)
@@ -265,7 +272,45 @@ def _is_blocked(sending: webhooks.Sending, delivery: Delivery) -> bool:
     )
     for finding in findings[:MAX_FINDINGS]:
         emit(sending.observer, Blocked(event=delivery.event, kind=finding.kind, path=finding.path))
+    if findings and webhooks.capture() is None:  # a project's own tests stop no host
+        from rollout.django import tripping  # models: only where both apps are installed
+
+        tripping.found(delivery.event, next((each for each in findings if each.trips_rollout), findings[0]))
     return bool(findings)
+
+
+def _shadow(happened: _Happened, *, endpoint: str | None) -> None:
+    """Build, check and sign what would be sent, and send nothing: a shadow stage (contract §10)."""
+    begun = time.perf_counter()
+    sending = webhooks.sending()
+    now = webhooks.clock()
+    targets = _targets(sending, happened.event, endpoint)
+    deliveries = [(each, happened.sealed_for(each, now=now)) for each in targets]
+    if not deliveries or _is_blocked(sending, deliveries[0][1]):
+        return
+    for target, delivery in deliveries:
+        sign(
+            delivery.body,
+            event=delivery.event,
+            webhook_id=delivery.webhook_id,
+            keys=target.keys,
+            scheme=target.scheme,
+            now=now,
+        )
+    _counted(len(deliveries), seconds=time.perf_counter() - begun)
+
+
+def _count(leaving: list[_Leaving], *, seconds: float) -> None:
+    """Count what a dispatch has built and what it has cost its caller, where anybody judges by it."""
+    if wiring.built().poll is not None and webhooks.capture() is None:
+        _counted(len(leaving), seconds=seconds)
+
+
+def _counted(envelopes: int, *, seconds: float) -> None:
+    from rollout.django.tally import tally  # models: only where both apps are installed
+
+    tally().count(of_envelope(envelopes) + of_dispatch(seconds))
+    tally().flush_soon()
 
 
 def _fields(sending: webhooks.Sending, event: object) -> EventFields | None:

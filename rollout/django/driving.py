@@ -141,7 +141,7 @@ def _plan() -> Plan:
 
 
 def _kill() -> KillState:
-    return wiring.built().switches.state()
+    return wiring.built().switches.kill.state()  # a trip is reported by `tripping`, with what was found
 
 
 class Cohort:

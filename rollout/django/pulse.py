@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from rollout.django import driving, wiring
+from django.core.signals import setting_changed
+
+from rollout.django import driving, tripping, wiring
 from rollout.django.polling import STALENESS_SECONDS
 from rollout.flags import FlagKey
 from webhooks_core.per_process import PerProcess
@@ -55,6 +57,7 @@ class Pulse:
         poll, store = wiring.built().poll, driving.driving().store
         if poll is None or store is None:
             return
+        tripping.report()
         polled = poll.look(strictly=True)
         now = self._monotonic()
         if not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS):
@@ -68,6 +71,13 @@ class Pulse:
 
 
 _pulse = PerProcess(Pulse)
+
+
+def _forget(**_signal: object) -> None:
+    _pulse.forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="rollout.django.pulse")
 
 
 def pulse(status: WorkerStatus) -> None:

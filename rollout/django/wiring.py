@@ -200,6 +200,15 @@ class SettingsGate(Gate):
 gate = SettingsGate()
 
 
+def is_shadow(decision: Decision) -> bool:
+    """Whether *decision* is off because its rollout is in a shadow stage."""
+    poll = built().poll
+    if poll is None or not decision.detail.startswith("ceiling"):
+        return False
+    control = poll.look().controls.get(FlagKey(decision.flag))
+    return control is not None and control.shadow
+
+
 def not_installed(key: str) -> Decision:
     """Return the decision of a project without our apps: closed, and nothing is wrong."""
     return closed(key, Reason.DISABLED, None, detail="not in INSTALLED_APPS")

@@ -44,7 +44,7 @@ ROLLOUT_SINK = "rollout.django.sink.settle_sink"
 ROLLOUT_PULSE = "rollout.django.pulse.pulse"
 ROLLOUT_TEST_PERMIT = "rollout.django.permit.test_permit"
 # Named, not imported: production code does not load testing code.
-CAPTURE = "webhooks_core.testing.captured.capture"
+CAPTURE = "webhooks_core.testing.captured.in_force"
 
 Capture = Callable[[Delivery, object], bool]
 
@@ -164,8 +164,8 @@ def capture() -> Capture | None:
     """Return what takes deliveries in place of the network while Django's test environment is set up."""
     if not test_environment.is_set_up():
         return None
-    found: Capture = import_string(CAPTURE)
-    return found
+    in_force: Callable[[], Capture | None] = import_string(CAPTURE)
+    return in_force()
 
 
 def new_delivery_id() -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import overload
@@ -139,6 +139,11 @@ def real_delivery() -> Iterator[None]:
         yield
     finally:
         _real -= 1
+
+
+def in_force() -> Callable[[Delivery, object], bool] | None:
+    """Return what takes deliveries now; None inside `real_delivery()`."""
+    return None if _real else capture
 
 
 def capture(delivery: Delivery, decision: object = None) -> bool:

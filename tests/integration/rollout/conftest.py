@@ -6,14 +6,20 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connections
+from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases
+from tests.integration.django.project import project
+from tests.integration.outbox.conftest import World, world
 from webhooks_core.django.outbox.database import Database
+from webhooks_core.testing.captured import real_delivery
 
+__all__ = ["world"]
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
@@ -54,3 +60,25 @@ def alias(migrated: str) -> str:
 def database(alias: str) -> Database:
     """The same, as stores see it."""
     return Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic)
+
+
+@pytest.fixture
+def rollout_project(world: World, tmp_path: Path) -> Iterator[None]:
+    """A project whose plan goes to 100 %, sending to the guarded receiver."""
+    port = world.receiver.port
+    values = project(
+        WEBHOOK_ENDPOINT=f"http://127.0.0.1:{port}/webhooks/inbound",
+        WEBHOOKS={
+            "ENGINE": "worker",
+            "DATABASE": world.alias,
+            "ALLOW_HTTP": True,
+            "ALLOW_NETWORKS": [f"127.0.0.1/32:{port}"],
+        },
+        ROLLOUT={
+            "PLAN": {"stages": [{"percentage": "100", "bake": "1m"}]},
+            "DATABASE": world.alias,
+            "KILL_FILE": str(tmp_path / "kill"),
+        },
+    )
+    with override_settings(**values), real_delivery():
+        yield

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import override_settings
 
 from rollout.actor import Actor
 from rollout.commands import Kill, Start
@@ -15,36 +12,11 @@ from rollout.counters import Counts
 from rollout.django import dispatch, driving
 from rollout.percentage import NOBODY, Percentage
 from rollout.rollout_state import State
-from tests.integration.django.project import project
-from tests.integration.outbox.conftest import World, world
+from tests.integration.outbox.conftest import World
 from webhooks_core.django import working
-from webhooks_core.testing.captured import real_delivery
 
-__all__ = ["world"]
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("rollout_project")]
 ANNA = Actor(name="user:17", authenticated=True)
-
-
-@pytest.fixture(autouse=True)
-def _settings(world: World, tmp_path: Path) -> Iterator[None]:
-    """A project whose plan goes to 100 %, sending to the guarded receiver."""
-    port = world.receiver.port
-    values = project(
-        WEBHOOK_ENDPOINT=f"http://127.0.0.1:{port}/webhooks/inbound",
-        WEBHOOKS={
-            "ENGINE": "worker",
-            "DATABASE": world.alias,
-            "ALLOW_HTTP": True,
-            "ALLOW_NETWORKS": [f"127.0.0.1/32:{port}"],
-        },
-        ROLLOUT={
-            "PLAN": {"stages": [{"percentage": "100", "bake": "1m"}]},
-            "DATABASE": world.alias,
-            "KILL_FILE": str(tmp_path / "kill"),
-        },
-    )
-    with override_settings(**values), real_delivery():
-        yield
 
 
 def send(world: World, *, unit: int = 1) -> Any:
