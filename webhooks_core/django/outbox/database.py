@@ -8,8 +8,9 @@ Explained in docs/explanation/outbox.md.
 
 from __future__ import annotations
 
+import json
 import socket  # noqa: TID251 - to wake a thread that waits for a server which is gone
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from os import dup
@@ -116,6 +117,24 @@ class Database:
         now = float(cursor.fetchone()[0])
         self._server_ahead = (begun, now - (begun + self._monotonic()) / 2)
         return now
+
+    def rows(self, columns: Mapping[str, str], rows: Iterable[Sequence[Value]]) -> tuple[str, list[Value]]:
+        """Return a query whose result is *rows*, and its parameters.
+
+        To PostgreSQL they go as one text of JSON: as many parameters would take psycopg, and the server, five
+        times as long. SQLite takes parameters as they are, and reads numbers in JSON less exactly.
+
+        Args:
+            columns: Names, each with its type on PostgreSQL.
+            rows: Values in that order, at least one row; no bytes.
+        """
+        if self.is_postgres:
+            types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            text = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
+            return f"SELECT * FROM json_to_recordset(%s::json) AS r({types})", [text]  # noqa: S608 - constants
+        flat = [value for row in rows for value in row]
+        marks = f"({', '.join(['%s'] * len(columns))})"
+        return f"VALUES {', '.join([marks] * (len(flat) // len(columns)))}", flat
 
     @property
     def skip_locked(self) -> str:

@@ -15,8 +15,9 @@ from django.db.backends.utils import CursorWrapper
 from webhooks_core.django.models import MAX_REASON_CHARACTERS
 from webhooks_core.django.outbox.database import Database, Value
 from webhooks_core.django.outbox.promotion import Key, wake
-from webhooks_core.django.outbox.stored import ATTEMPT_COLUMNS, Token
+from webhooks_core.django.outbox.stored import Token
 from webhooks_core.outbox.base import Settled
+from webhooks_core.settlement import AttemptRecord
 
 _Mine = tuple[str, int]  # the first two of a `Token`: the batch's text, and the row
 
@@ -27,9 +28,22 @@ _OURS = (
     " AND webhooks_delivery.state = 'claimed' AND webhooks_delivery.environment = %s"
     " RETURNING webhooks_delivery.id, webhooks_delivery.token"
 )
+_SETTLING = {
+    "id": "bigint",
+    "token": "text",
+    "state": "text",
+    "due_at": "double precision",
+    "reason": "text",
+    "attempt": "integer",
+    "spent": "double precision",
+    "waited": "double precision",
+    "slow": "integer",
+    "sent": "boolean",
+    "outcome": "text",
+    "status": "integer",
+}
 _SETTLED = (
-    "WITH v(id, token, state, due_at, reason, attempt, spent, waited, slow, sent, outcome, status)"
-    " AS (VALUES {})"
+    f"WITH v({', '.join(_SETTLING)}) AS ({{}})"
     " UPDATE webhooks_delivery SET state = v.state, due_at = CAST(v.due_at AS double precision),"
     " reason = v.reason, attempt = v.attempt, spent_seconds = v.spent, planned_wait_seconds = v.waited,"
     " slow_retries = v.slow, sent_before = v.sent,"
@@ -38,7 +52,17 @@ _SETTLED = (
     " changed_at = %s" + _OURS
 )
 _RENEWED = "WITH v(id, token) AS (VALUES {}) UPDATE webhooks_delivery SET due_at = %s" + _OURS
-_ATTEMPTS = f"INSERT INTO webhooks_attempt (delivery_id, {ATTEMPT_COLUMNS}) VALUES "
+_ATTEMPTING = {
+    "delivery_id": "bigint",
+    "number": "integer",
+    "outcome": "text",
+    "started_at": "double precision",
+    "elapsed_seconds": "double precision",
+    "status": "integer",
+    "error": "text",
+    "is_probe": "boolean",
+}
+_ATTEMPTS = f"INSERT INTO webhooks_attempt ({', '.join(_ATTEMPTING)}) "
 _KEYS = (
     "SELECT DISTINCT endpoint_id, ordering_key FROM webhooks_delivery"
     " WHERE ordering_key IS NOT NULL AND id IN ({})"
@@ -64,7 +88,7 @@ def settle(
     todo = list(first.items())
     for begin in range(0, len(todo), _MOST_ROWS):
         part = [(token, settlements[place]) for token, place in todo[begin : begin + _MOST_ROWS]]
-        held |= _written(cursor, part, environment=environment, now=now)
+        held |= _written(database, cursor, part, environment=environment, now=now)
     wake(cursor, keys, environment=environment)
     return [
         token is not None and first[token] == place and token[:2] in held
@@ -100,27 +124,43 @@ def _locked_keys(
 
 
 def _written(
-    cursor: CursorWrapper, part: Sequence[tuple[Token, Settled]], *, environment: str, now: float
+    database: Database,
+    cursor: CursorWrapper,
+    part: Sequence[tuple[Token, Settled]],
+    *,
+    environment: str,
+    now: float,
 ) -> set[_Mine]:
-    values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(part))
-    flat = [value for token, settled in part for value in (token.number, token.batch, *_columns(settled))]
-    cursor.execute(_SETTLED.format(values), [*flat, now, environment])
+    settling = [(token.number, token.batch, *_columns(settled)) for token, settled in part]
+    source, parameters = database.rows(_SETTLING, settling)
+    cursor.execute(_SETTLED.format(source), [*parameters, now, environment])
     held = _returned(cursor)
-    attempts: list[Value] = []
-    for token, settled in part:
-        record = settled.settlement.record
-        if record is not None and token[:2] in held:
-            attempts += (token.number, record.attempt, record.outcome.value, record.started_at)
-            attempts += (record.elapsed_seconds, record.status, record.error[:MAX_REASON_CHARACTERS])
-            attempts.append(record.is_probe)
+    attempts = [
+        (token.number, *_attempted(settled.settlement.record))
+        for token, settled in part
+        if settled.settlement.record is not None and token[:2] in held
+    ]
     if attempts:
-        marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * (len(attempts) // 8))
-        cursor.execute(_ATTEMPTS + marks, attempts)
+        source, parameters = database.rows(_ATTEMPTING, attempts)
+        cursor.execute(_ATTEMPTS + source, parameters)
     return held
 
 
 def _returned(cursor: CursorWrapper) -> set[_Mine]:
     return {(token, number) for number, token in cursor.fetchall()}
+
+
+def _attempted(record: AttemptRecord) -> tuple[Value, ...]:
+    """Return the columns of an attempt, from its number on."""
+    return (
+        record.attempt,
+        record.outcome.value,
+        record.started_at,
+        record.elapsed_seconds,
+        record.status,
+        record.error[:MAX_REASON_CHARACTERS],
+        record.is_probe,
+    )
 
 
 def _columns(settled: Settled) -> tuple[Value, ...]:
