@@ -110,9 +110,12 @@ class Advance(_PersonsWord):
 
     Args:
         force: Although the guard does not pass, or a freeze is on. Needs a reason.
+        to: The percentage that the person saw as the next one; another one is refused, so that a command
+            that is given twice does not go two stages. None: whichever is next.
     """
 
     force: bool = False
+    to: Percentage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

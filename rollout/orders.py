@@ -105,6 +105,8 @@ def _approve(state: RolloutState, command: commands.Approve, situation: Situatio
 
 def _advance(state: RolloutState, command: commands.Advance, situation: Situation) -> Order:
     following = _next(state, command, situation)
+    if command.to not in (None, following.percentage):
+        raise _refused(state, command, f"the next stage is {following.percentage} %, not {command.to} %")
     if command.force:
         _need_reason(command)
     else:

@@ -73,11 +73,8 @@ class Situation:
         """Say how the plan as written differs from the pinned one; empty where it does not."""
         if self.plan is None:
             return f"the plan cannot be read: {self.plan_problem or 'there is none'}"
-        return (
-            ""
-            if self.plan == state.plan
-            else "the plan was edited after it was pinned: replan, or undo the edit"
-        )
+        same = self.plan == state.plan
+        return "" if same else "the plan was edited after it was pinned: replan, or undo the edit"
 
     def freeze(self) -> str:
         """Say until when nothing may go up; empty where it may."""

@@ -1,0 +1,400 @@
+"""The runner: one pass, persons' commands, and a crash at every call that it makes of its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rollout.commands import Advance, Approve, Command, Pause, Resume, RollBack, Start, Unkill
+from rollout.controls import KillState
+from rollout.errors import ConfigError, StoreConflict, TransitionError
+from rollout.events import Fact, JournalGrew, RolloutChanged, SourceProblem
+from rollout.journal import replay, verify
+from rollout.percentage import NOBODY
+from rollout.plan import Plan
+from rollout.rollout_state import RolloutState, State
+from rollout.runner import Outcome, Runner
+from rollout.situation import ObstacleKind
+from rollout.stores.memory import MemoryRolloutStore
+from rollout.testing import ManualClock
+from rollout.verdict import Standing
+from rollout.watch import Looked
+from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, HOLD, NOW, PASS, PLAN, pct, plan_of, verdict
+
+
+class Eyes:
+    """A watch that says what a test wants."""
+
+    def __init__(self) -> None:
+        self.standing: Standing | None = PASS
+        self.problem = ""
+
+    def look(self, state: RolloutState, *, now: float) -> Looked:
+        """Judge as told."""
+        said = None if self.standing is None else verdict(self.standing, at=now)
+        return Looked(verdict=said, problem=self.problem)
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class DyingStore:
+    """A store whose *dies_at*-th call kills the process, before or after it was carried out."""
+
+    def __init__(self, store: MemoryRolloutStore) -> None:
+        self.store, self.calls, self.dies_at, self.after = store, 0, -1, False
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Hand the call on, or die."""
+        method = getattr(self.store, name)
+
+        def call(*args: object, **options: object) -> object:
+            self.calls += 1
+            dies = self.calls == self.dies_at
+            if dies and not self.after:
+                raise Crash(name)
+            result = method(*args, **options)
+            if dies:
+                raise Crash(name)
+            return result
+
+        return call
+
+
+class World:
+    """A store, a clock, a plan, and as many runners as a test wants."""
+
+    def __init__(self, plan: Plan = PLAN) -> None:
+        self.clock = ManualClock(NOW)
+        self.store = MemoryRolloutStore(clock=self.clock)
+        self.plan: Plan | None = plan
+        self.eyes = Eyes()
+        self.kill = KillState(killed=False)
+        self.facts: list[Fact] = []
+        self.runners = 0
+
+    def read_plan(self) -> Plan:
+        """The plan as it is written now."""
+        if self.plan is None:
+            raise ConfigError("plan.stages", "must be a list")
+        return self.plan
+
+    def runner(self, store: object = None, **options: object) -> Runner:
+        """A process that has just begun."""
+        self.runners += 1
+        return Runner(
+            FLAG,
+            self.store if store is None else store,  # type: ignore[arg-type]
+            self.eyes,  # type: ignore[arg-type]
+            plan=self.read_plan,
+            owner=f"host/{self.runners}",
+            kill=lambda: self.kill,
+            observer=self.facts.append,
+            **options,  # type: ignore[arg-type]
+        )
+
+    @property
+    def state(self) -> RolloutState:
+        """What is kept."""
+        return self.store.load(FLAG)
+
+
+@pytest.fixture
+def world() -> World:
+    """An empty world."""
+    return World()
+
+
+def test_a_pass_looks_decides_writes_and_tells(world: World) -> None:
+    """Started by a person, a tick later it bakes; the change and the journal's head were told."""
+    runner = world.runner()
+    runner.obey(Start(by=ANNA, reason="go"))
+
+    world.clock.advance(15.0)
+    made = runner.tick()
+
+    assert made.outcome is Outcome.WRITTEN
+    assert [each.kind for each in made.waiting_for] == [ObstacleKind.BAKE]
+    assert world.facts == [
+        RolloutChanged(flag=FLAG, from_bp="none", to_bp="500", state="RUNNING", actor=ANNA.name, reason="go"),
+        JournalGrew(flag=FLAG, version=1, head=world.state.head),
+    ]
+
+
+def test_one_runner_works_and_the_others_stand_by(world: World) -> None:
+    """The fence is one's; once its lease runs out another goes on where it stopped."""
+    first, second = world.runner(), world.runner()
+    first.obey(Start(by=ANNA))
+    first.tick()
+
+    standing_by = second.tick()
+    world.clock.advance(31.0)
+    taken = second.tick()
+
+    assert standing_by.outcome is Outcome.STANDBY
+    assert taken.outcome is Outcome.WRITTEN
+
+
+def test_a_runner_that_lost_its_fence_writes_nothing(world: World) -> None:
+    """It slept between deciding and writing; meanwhile another took over and paused."""
+    slow, quick = world.runner(), world.runner()
+    slow.obey(Start(by=ANNA))
+    real = world.store.swap
+
+    def sleepy(*args: object, **options: object) -> None:
+        world.store.swap = real  # type: ignore[method-assign]
+        world.clock.advance(60.0)
+        quick.tick()
+        real(*args, **options)  # type: ignore[arg-type]
+
+    world.store.swap = sleepy  # type: ignore[method-assign,assignment]
+    made = slow.tick()
+
+    assert made.outcome is Outcome.CONFLICT
+    assert slow.tick().outcome is Outcome.STANDBY
+
+
+def test_a_command_is_decided_again_where_somebody_else_wrote_first(world: World) -> None:
+    """A person's word is not lost to a tick that came between; but not for ever."""
+    runner, other = world.runner(), world.runner()
+    runner.obey(Start(by=ANNA))
+    real, races = world.store.swap, [1]
+
+    def raced(*args: object, **options: object) -> None:
+        if races[0]:
+            races[0] -= 1
+            world.store.swap = real  # type: ignore[method-assign]
+            other.tick()
+            world.store.swap = raced  # type: ignore[method-assign,assignment]
+        real(*args, **options)  # type: ignore[arg-type]
+
+    world.store.swap = raced  # type: ignore[method-assign,assignment]
+    runner.obey(Pause(by=ANNA))
+    paused = world.state.state
+    races[0] = 100
+    with pytest.raises(StoreConflict, match="read again"):
+        runner.obey(Resume(by=ANNA))
+
+    assert paused is State.PAUSED
+    assert world.state.state is State.PAUSED
+
+
+def test_a_kill_file_rolls_back_once_and_its_removal_starts_nothing(world: World) -> None:
+    """Killed as long as a person has not said otherwise, whatever a host's disk says."""
+    runner = world.runner()
+    runner.obey(Start(by=ANNA))
+
+    world.kill = KillState(killed=True, why="'/run/kill' is there")
+    runner.tick()
+    runner.tick()
+    world.kill = KillState(killed=False)
+    runner.tick()
+    with pytest.raises(TransitionError):
+        runner.obey(Start(by=ANNA))
+    runner.obey(Unkill(by=ANNA, reason="over"))
+    runner.obey(Start(by=ANNA))
+
+    causes = [entry.cause for entry in world.store.journal(FLAG)]
+    assert causes.count("the kill switch is pulled") == 1
+    assert world.store.journal(FLAG)[1].actor == "kill-file"
+    assert world.state.state is State.RUNNING
+
+
+def test_a_plan_that_cannot_be_read_stops_the_way_up_and_not_the_guard(world: World) -> None:
+    """The pinned plan goes on being guarded; what is wrong is said."""
+    runner = world.runner()
+    runner.obey(Start(by=ANNA))
+    world.plan = None
+
+    for _ in range(10):
+        world.clock.advance(15.0)
+        made = runner.tick()
+    stood = world.state.ceiling
+    world.eyes.standing = BREACH
+    world.clock.advance(15.0)
+    runner.tick()
+
+    assert stood == pct(5)
+    assert "plan.stages: must be a list" in made.waiting_for[0].text
+    assert world.state.state is State.ROLLING_BACK
+
+
+def test_evidence_that_cannot_be_read_holds_and_says_so(world: World) -> None:
+    """No verdict: HOLD, with the reason."""
+    runner = world.runner()
+    runner.obey(Start(by=ANNA))
+    world.eyes.standing, world.eyes.problem = None, "the evidence cannot be read (OperationalError)"
+
+    world.clock.advance(15.0)
+    runner.tick()
+
+    assert (world.state.state, world.state.reason) == (State.HOLD, world.eyes.problem)
+
+
+def test_a_store_that_went_back_is_said_once_and_goes_nowhere(world: World) -> None:
+    """The runner remembers the highest version: an older one is refused until a person decides."""
+    from rollout import state_text
+
+    runner = world.runner()
+    runner.obey(Start(by=ANNA))
+    backup, entries = state_text.dumps(world.state), list(world.store._journals[FLAG])
+    for _ in range(20):
+        world.clock.advance(15.0)
+        runner.tick()
+    world.store._states[FLAG], world.store._journals[FLAG] = backup, entries
+
+    outcomes = []
+    for _ in range(5):
+        world.clock.advance(15.0)
+        outcomes.append(runner.tick().outcome)
+
+    assert set(outcomes) == {Outcome.STORE_WENT_BACK}
+    assert world.state.ceiling == pct(5)
+    problems = [fact for fact in world.facts if isinstance(fact, SourceProblem)]
+    assert [each.problem for each in problems] == ["store went back: version 1, seen 21"]
+
+
+def test_how_many_are_in_is_counted_for_the_next_stage(world: World) -> None:
+    """Nobody is counted at 0 %; before the start it is the first stage that counts."""
+    asked = []
+
+    def count(percentage: object) -> int:
+        asked.append(percentage)
+        return 3
+
+    runner = world.runner(cohort=count)
+    _, before = runner.look()
+    runner.obey(Start(by=ANNA))
+    runner.look()
+    world.plan = plan_of(0, 5)
+    shadow = World(plan_of(0, 5))
+    shadow.runner(cohort=count).look()
+
+    assert before.next_cohort == 3
+    assert asked == [pct(5), pct(5), pct(25)]
+
+
+def test_without_a_plan_nothing_starts_and_looking_works(world: World) -> None:
+    """The error says what is wrong with the plan; a roll-back needs none."""
+    world.plan = None
+    runner = world.runner()
+
+    with pytest.raises(ConfigError, match=r"plan\.stages: must be a list"):
+        runner.obey(Start(by=ANNA))
+    runner.obey(RollBack(by=ANNA, reason="whatever is there"))
+    world.clock.advance(1.0)
+    made = runner.tick()
+
+    assert world.state.state is State.ROLLED_BACK
+    assert made.waiting_for == ()
+
+
+def test_a_lease_must_be_above_nothing(world: World) -> None:
+    """Named, with what is allowed."""
+    with pytest.raises(ConfigError, match="lease_seconds: must be above 0"):
+        world.runner(lease_seconds=0)
+
+
+# The ways that lead along the rows of the controller's table, as (standing, seconds, command) triples.
+SCRIPTS: dict[str, list[tuple[Standing | None, float, Command | None]]] = {
+    "to the end": [(PASS, 15.0, None)] * 10,
+    "hold and clear": [(HOLD, 15.0, None), (None, 15.0, None), (PASS, 15.0, None), (PASS, 15.0, None)],
+    "rolled back by the guard": [
+        (PASS, 15.0, None),
+        (BREACH, 15.0, None),
+        (PASS, 15.0, None),
+        (PASS, 9.0, None),
+    ],
+    "rolled back by hand and begun again": [
+        (PASS, 15.0, RollBack(by=ANNA, reason="5xx")),
+        (PASS, 15.0, None),
+        (PASS, 15.0, Start(by=ANNA)),
+        (PASS, 15.0, None),
+    ],
+    "approved": [*[(PASS, 15.0, None)] * 6, (PASS, 0.0, Approve(by=ANNA)), (PASS, 15.0, None)],
+    "paused, resumed, forced": [
+        (PASS, 15.0, Pause(by=ANNA)),
+        (PASS, 15.0, Resume(by=ANNA)),
+        (PASS, 15.0, Advance(by=ANNA, force=True, reason="demo")),
+        (PASS, 15.0, None),
+    ],
+}
+
+
+def played(name: str, *, dies_at: int = -1, after: bool = False) -> tuple[World, int]:
+    """Play a script; the process that makes the *dies_at*-th call of the store dies, and another goes on."""
+    world = World(plan_of(5, 25, 100, approval=(25,) if name == "approved" else ()))
+    store = DyingStore(world.store)
+    store.dies_at, store.after = dies_at, after
+    runner = world.runner(store)
+    runner = surviving(world, store, runner, Start(by=ANNA))
+    for standing, seconds, command in SCRIPTS[name]:
+        world.eyes.standing = standing
+        world.clock.advance(seconds)
+        if command is not None:
+            runner = surviving(world, store, runner, command)
+        runner = surviving(world, store, runner, None)
+    return world, store.calls
+
+
+def surviving(world: World, store: DyingStore, runner: Runner, command: Command | None) -> Runner:
+    """One command or tick; where the process dies, its lease runs out and the next does the same."""
+    try:
+        act(runner, command)
+    except Crash:
+        runner = world.runner(store)
+        expire(world)
+        try:
+            act(runner, command)
+        except TransitionError:
+            assert command is not None, "it had been written before the crash"
+    return runner
+
+
+def act(runner: Runner, command: Command | None) -> None:
+    """Tick, or give a command."""
+    if command is None:
+        runner.tick()
+    else:
+        runner.obey(command)  # type: ignore[arg-type]
+
+
+def expire(world: World) -> None:
+    """Let the dead runner's lease be over without letting time pass, so that runs can be compared."""
+    world.store._fences.clear()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_crash_at_any_call_ends_where_the_undisturbed_run_ends(name: str) -> None:
+    """Before and after each call of the store: the next process goes on, with a whole journal."""
+    whole, calls = played(name)
+
+    for dies_at in range(1, calls + 1):
+        for after in (False, True):
+            world, _ = played(name, dies_at=dies_at, after=after)
+            entries = world.store.journal(FLAG)
+
+            assert (world.state.state, world.state.ceiling) == (whole.state.state, whole.state.ceiling)
+            assert verify(entries, head=world.state.head) == world.state.head
+            assert replay(FLAG, entries).without_progress() == world.state.without_progress()
+    assert calls > 20
+
+
+def test_a_rollback_in_flight_is_finished_by_whoever_comes_next(world: World) -> None:
+    """The runner that began it is gone; another verifies it once the senders have stopped."""
+    first, second = world.runner(), world.runner()
+    first.obey(Start(by=ANNA))
+    world.store.beat("a", {FLAG: 1}, lease_seconds=5.0)
+    world.eyes.standing = BREACH
+    world.clock.advance(1.0)
+    first.tick()
+
+    world.clock.advance(31.0)
+    world.eyes.standing = PASS
+    second.tick()
+
+    assert world.state.state is State.ROLLED_BACK
+    assert world.state.ceiling == NOBODY
+    assert world.state.reason.startswith("1 of 1 stopped, 1 by a lease that ran out; ")

@@ -1,0 +1,170 @@
+"""The watch: rows in, a verdict out, and what the guard remembers kept as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollout import evidence_text
+from rollout.commands import SetPercentage
+from rollout.counters import Counts
+from rollout.criteria import Criteria
+from rollout.evidence import Evidence, Row, minute_of
+from rollout.flags import FlagKey
+from rollout.rollout_state import RolloutState
+from rollout.verdict import Call
+from rollout.watch import Looked, Watch
+from tests.unit.rollout.rollout_world import ANNA, FLAG, NOW, Driven, pct, plan_of
+
+
+class Rows:
+    """An evidence source of a test's own rows."""
+
+    def __init__(self, *rows: Row) -> None:
+        self.rows_, self.asked, self.error = list(rows), [], None
+
+    def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
+        """Everything from that minute on."""
+        if self.error is not None:
+            raise self.error
+        self.asked.append(from_minute)
+        return [row for row in self.rows_ if row.minute >= from_minute]
+
+
+def row(minute: int, **counts: int) -> Row:
+    """One row of an endpoint."""
+    return Row(minute, "main", Counts(counts))
+
+
+def test_nothing_is_judged_where_no_stage_is_under_way() -> None:
+    """Before the start and after a rollback there is nothing to look at."""
+    assert Watch(Rows()).look(RolloutState(flag=FLAG), now=NOW) == Looked()
+
+
+def test_no_data_is_undecided() -> None:
+    """An empty source never passes."""
+    looked = Watch(Rows()).look(Driven().start().state, now=NOW + 30)
+
+    assert looked.verdict is not None
+    assert looked.verdict.call is Call.HOLD
+    assert looked.verdict.missing
+
+
+def test_a_source_that_raises_is_undecided_and_said() -> None:
+    """The type of the error and nothing of its text; what was remembered stays."""
+    source = Rows()
+    source.error = OSError("connection to 10.0.0.1 refused")
+
+    looked = Watch(source).look(Driven().start().state, now=NOW + 30)
+
+    assert looked.problem == "the evidence cannot be read (OSError)"
+    assert looked.evidence == ""
+    assert looked.verdict is not None
+    assert looked.verdict.call is Call.HOLD
+
+
+def test_minutes_are_read_once_and_remembered_in_the_state() -> None:
+    """The second look asks only for minutes that may still get rows, whoever looks."""
+    first = minute_of(NOW)
+    source = Rows(*(row(first + number, ok=30, attempts=30) for number in range(10)))
+    driven = Driven().start()
+    driven.now = NOW + 600
+    looked = Watch(source).look(driven.state, now=driven.now)
+    driven.tick(evidence=looked.evidence, after=0.0)
+
+    again = Watch(source).look(driven.state, now=driven.now)
+
+    assert source.asked == [first, first + 9]
+    assert again.evidence == looked.evidence
+    assert again.verdict == looked.verdict
+
+
+def test_a_new_stage_counts_anew_and_the_test_for_breaches_goes_on() -> None:
+    """Totals begin with the stage; the sum of the sequential test comes along."""
+    first = minute_of(NOW)
+    source = Rows(*(row(first + number, ok=10, failed_server_error=3) for number in range(6)))
+    driven = Driven(plan=plan_of(5, 25)).start()
+    driven.now = NOW + 420
+    looked = Watch(source).look(driven.state, now=driven.now)
+    driven.tick(evidence=looked.evidence, after=0.0)
+    driven.do(SetPercentage(by=ANNA, percentage=pct(25), reason="look closer"))
+
+    second = Watch(Rows()).look(driven.state, now=driven.now + 1)
+
+    before, after = evidence_text.loads(looked.evidence), evidence_text.loads(second.evidence)
+    assert before is not None
+    assert after is not None
+    assert before.cusum > 0
+    assert after.cusum == before.cusum
+    assert (after.since, after.stage) == (driven.state.stage_entered_at, Counts())
+
+
+def test_a_memory_that_cannot_be_read_is_counted_anew() -> None:
+    """Damaged or of another version: from the beginning of the stage."""
+    source = Rows()
+    state = Driven().start().state
+    state = replace(state, progress=replace(state.progress, evidence='{"form":99}'))
+
+    Watch(source).look(state, now=NOW + 600)
+
+    assert source.asked == [minute_of(NOW)]
+
+
+COUNTS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.integers(0, 50) for name in ("ok", "failed_timeout", "unanswered", "openings", "attempts")
+    },
+)
+ROWS = st.lists(
+    st.builds(
+        lambda minute, name, counts: Row(minute_of(NOW) + minute, name, Counts(counts)),
+        st.integers(0, 80),
+        st.sampled_from(["", "a", "b"]),
+        COUNTS,
+    ),
+    max_size=30,
+)
+
+
+@given(ROWS)
+def test_what_is_remembered_comes_back(rows: list[Row]) -> None:
+    """`loads(dumps(evidence)) == evidence`, whatever was folded."""
+    evidence = Evidence(since=NOW).fold(rows, criteria=Criteria(), until=minute_of(NOW) + 81)
+
+    assert evidence_text.loads(evidence_text.dumps(evidence)) == evidence
+
+
+WHOLE = evidence_text.dumps(
+    Evidence(since=NOW).fold(
+        [row(minute_of(NOW), ok=3, openings=1)], criteria=Criteria(), until=minute_of(NOW) + 1
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nothing",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        WHOLE.replace('"form":1', '"form":2'),
+        WHOLE.replace('"ok":3', '"ok":-3'),
+        WHOLE.replace("[0,[0,0],[0,", "[0,[0],[0,"),
+        WHOLE.replace('"openings":1', '"nonsense":1'),
+        WHOLE.replace("[[", "[7,[", 1),
+        WHOLE.replace('"main":[', '"main":["x",'),
+        WHOLE.replace('"cusum":', '"cusum":{},"x":'),
+    ],
+)
+def test_what_is_no_memory_is_none(text: str) -> None:
+    """Never an error out of a damaged text."""
+    assert text != WHOLE
+
+    assert evidence_text.loads(text) is None
