@@ -180,17 +180,8 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
     if not debug and names.table.get("ENVIRONMENT") is None:
         reading.add(names.spot(14, "ENVIRONMENT"), "must be set outside DEBUG, e.g. to production")
     defaults = _defaults(names, debug=debug)
-    nothing: dict[str, EventFields] = {}
-    events = key(20, "EVENTS", read_event_lists, default=nothing)
-    url, secret = raw("WEBHOOK_ENDPOINT"), raw("WEBHOOK_SECRET")
-    endpoints = read_endpoints(
-        reading,
-        names.table.get("ENDPOINTS"),
-        flat={"URL": url, "SECRET": secret},
-        defaults=defaults,
-        events=events,
-    )
-    keys, provider = _of_a_receiver(secret, scheme=defaults.scheme)
+    events, endpoints = _sent(names, defaults)
+    keys, provider = _of_a_receiver(raw("WEBHOOK_SECRET"), scheme=defaults.scheme)
     environment = key(15, "ENVIRONMENT", _environment, default="")
     engine = key(22, "ENGINE", one_of(ENGINES), default="worker")
     parsed = WebhookSettings(
@@ -219,6 +210,22 @@ def load(raw: Raw, *, debug: bool) -> WebhookSettings:
         scheme=defaults.scheme,
     )
     return replace(parsed, problems=tuple(reading.problems))
+
+
+def _sent(
+    names: _Names, defaults: Defaults
+) -> tuple[Mapping[str, EventFields], Mapping[str, EndpointSettings]]:
+    """Read what is sent, and where to."""
+    nothing: dict[str, EventFields] = {}
+    events = names.key(20, "EVENTS", read_event_lists, default=nothing)
+    endpoints = read_endpoints(
+        names.reading,
+        names.table.get("ENDPOINTS"),
+        flat={"URL": names.raw("WEBHOOK_ENDPOINT"), "SECRET": names.raw("WEBHOOK_SECRET")},
+        defaults=defaults,
+        events=events,
+    )
+    return events, endpoints
 
 
 def _of_a_receiver(secret: object, *, scheme: str) -> tuple[KeyRing | None, str | None]:

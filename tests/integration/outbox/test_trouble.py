@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connections
 from django.test import override_settings
 
+from tests import databases
 from tests.integration.django.project import project
 from tests.integration.outbox.conftest import World
 from webhooks_core.breaker import Admit, BreakerPolicy, Refused, Succeeded, Ticket
@@ -192,14 +194,18 @@ def ids_of(messages: list[Any]) -> list[str]:
     return [message.id for message in messages]
 
 
-def test_checks_tell_how_the_outbox_is_kept(world: World) -> None:
+def test_checks_tell_how_the_outbox_is_kept(world: World, tmp_path: Path) -> None:
     """What the settings say and what the database says; the default alias is expected."""
     with override_settings(**project(WEBHOOKS={"ENGINE": "worker", "DATABASE": world.alias})):
         assert ids_of(check_outbox()) == ["webhooks.W007"]
         assert ids_of(check_database(databases=[world.alias])) == []
         assert ids_of(check_database(databases=None)) == []
-    with override_settings(**project(WEBHOOKS={"ENGINE": "worker"})):
-        assert ids_of(check_outbox()) == ["webhooks.W004"]
+    deferred = {**databases.sqlite(tmp_path / "deferred"), "OPTIONS": {}}
+    with (
+        databases.alias("deferred", deferred) as alias,
+        override_settings(**project(WEBHOOKS={"ENGINE": "worker", "DATABASE": alias})),
+    ):
+        assert ids_of(check_outbox()) == ["webhooks.W004", "webhooks.W007"]
     with override_settings(**project(WEBHOOKS={"ENGINE": "worker", "DATABASE": "nowhere"})):
         assert ids_of(check_outbox()) == ["webhooks.E034"]
     with override_settings(**project(WEBHOOKS={"ENGINE": "inline"})):

@@ -77,11 +77,9 @@ class Stored:
         ) = columns  # fmt: skip
         numbers = (claims, attempt, spent_seconds, planned_wait_seconds, created_at)
         problem = "" if state == State.PENDING else "the row's state is not a known one"
-        # SQLite keeps what it is given.
         later = (waits_since or 0.0, slow_retries or 0)  # may be empty
-        if not all(isinstance(number, (int, float)) for number in (*numbers, *later)):
-            problem = "the row's numbers cannot be read"
-            waits_since = slow_retries = None
+        if not all(isinstance(number, (int, float)) for number in numbers + later):  # SQLite keeps anything
+            problem, waits_since, slow_retries = "the row's numbers cannot be read", None, None
             claims, attempt, spent_seconds, planned_wait_seconds, created_at = 0, 1, 0.0, 0.0, 0.0
         delivery = Delivery(
             webhook_id=webhook_id,
@@ -99,20 +97,10 @@ class Stored:
             slow_retries=slow_retries or 0,
         )
         return cls(
-            number=number,
-            delivery=delivery,
-            state=state,
-            environment=environment,
-            claims=claims,
-            due_at=due_at,
-            reason=reason,
-            ordering_key=ordering_key,
-            worker=worker,
-            changed_at=changed_at,
-            last_outcome=last_outcome,
-            last_status=last_status,
-            problem=problem,
-        )
+            number=number, delivery=delivery, state=state, environment=environment, claims=claims,
+            due_at=due_at, reason=reason, ordering_key=ordering_key, worker=worker, changed_at=changed_at,
+            last_outcome=last_outcome, last_status=last_status, problem=problem,
+        )  # fmt: skip
 
     def claimed(self, *, token: str, until: float) -> Claimed:
         """Return what a worker is handed that has just claimed this row."""
