@@ -1,6 +1,7 @@
 """Run the simulation by hand: `python -m tests.simulation --seeds 20000 --jobs 2`.
 
-A failing seed is printed with the command that replays it, line by line: `--seed S --trace`.
+`--store orm` runs the same scenarios over the product's stores on SQLite. A failing seed is printed with the
+command that replays it, line by line: `--seed S --trace`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 
-from tests.simulation.teeth import BUGS
-from tests.simulation.world import simulate
+from tests.simulation.running import STORES, Runner, ready
+from tests.simulation.teeth import bugs
 
 CHUNK = 50
 
@@ -25,26 +26,31 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2_000, help="how many seeds to run")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="what the rows are kept in")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happened")
     parser.add_argument(
         "--digest", action="store_true", help="print the digest of all traces and nothing else"
     )
-    parser.add_argument("--bug", choices=sorted(BUGS), help="run with a bug put in, see teeth.py")
+    parser.add_argument("--bug", help="run with a bug put in, see teeth.py and teeth_orm.py")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    if arguments.digest:
-        print(digest(line for seed in seeds for line in simulate(seed, trace=True).trace))
-        return 0
-    with BUGS[arguments.bug]() if arguments.bug else nullcontext():
-        if arguments.seed is not None:
-            return one(arguments.seed, trace=arguments.trace)
-        return many(seeds, jobs=arguments.jobs)
+    with ready(arguments.store) as runner:
+        if arguments.digest:
+            print(digest(line for seed in seeds for line in runner(seed, trace=True).trace))
+            return 0
+        known = bugs(arguments.store)
+        if arguments.bug and arguments.bug not in known:
+            parser.error(f"--bug: one of {', '.join(sorted(known))}")
+        with known[arguments.bug]() if arguments.bug else nullcontext():
+            if arguments.seed is not None:
+                return one(runner, arguments.seed, trace=arguments.trace)
+            return many(runner, seeds, jobs=arguments.jobs)
 
 
-def one(seed: int, *, trace: bool) -> int:
+def one(runner: Runner, seed: int, *, trace: bool) -> int:
     """Run one seed and print its trace, or the digest of it."""
-    outcome = simulate(seed, trace=True)
+    outcome = runner(seed, trace=True)
     if trace:
         print("\n".join(outcome.trace))
     print(f"seed {seed}: {outcome.violation or 'all held'}; {outcome.events} events, {outcome.steps} steps, "
@@ -57,19 +63,21 @@ def digest(trace: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(trace).encode()).hexdigest()[:16]
 
 
-def many(seeds: range, *, jobs: int) -> int:
+def many(runner: Runner, seeds: range, *, jobs: int) -> int:
     """Run many seeds and print those that failed, and the rate."""
     begun = time.perf_counter()
-    with multiprocessing.Pool(jobs) as pool:
-        outcomes = list(pool.imap_unordered(simulate, seeds, chunksize=CHUNK))
+    if jobs == 1:
+        outcomes = [runner(seed) for seed in seeds]
+    else:
+        with multiprocessing.Pool(jobs) as pool:
+            outcomes = list(pool.imap_unordered(runner, seeds, chunksize=CHUNK))
     seconds = time.perf_counter() - begun
     failed = sorted((outcome for outcome in outcomes if outcome.violation), key=lambda outcome: outcome.seed)
     for outcome in failed[:20]:
-        replay = f"python -m tests.simulation --seed {outcome.seed} --trace"
-        print(f"seed {outcome.seed}: {outcome.violation} ({replay})")
+        print(f"seed {outcome.seed}: {outcome.violation} ({runner.replay(outcome.seed)})")
     events = sum(outcome.events for outcome in outcomes)
-    print(f"{len(outcomes)} seeds, {events} events, {len(failed)} failed; {seconds:.1f} s, "
-          f"{len(outcomes) / seconds:.0f} seeds/s with {jobs} process(es)")  # fmt: skip
+    print(f"{len(outcomes)} seeds over {runner.store}, {events} events, {len(failed)} failed; "
+          f"{seconds:.1f} s, {len(outcomes) / seconds:.0f} seeds/s with {jobs} process(es)")  # fmt: skip
     return 1 if failed else 0
 
 

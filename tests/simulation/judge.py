@@ -6,7 +6,8 @@ in the receiver. It uses no code of the product to decide. Invariant: nothing in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from webhooks_core.breaker import (
     Admit,
@@ -20,15 +21,35 @@ from webhooks_core.breaker import (
     Ticket,
 )
 from webhooks_core.outbox.base import Claimed, Row, Settled, State
-from webhooks_core.settlement import Delivery, Retrying
+from webhooks_core.settlement import DeadLettered, Delivery, Retrying
 from webhooks_core.transport.base import Request
 
 LEASE = 15.0
+MOST_OFF = 20.5  # a worker whose clock is further off sends nothing, and gives nothing up
+States = dict[str, State]
 ENDED = {State.DELIVERED, State.DEAD, State.DROPPED}
 
 
 class Violation(BaseException):
     """Something happened that never may. No `except Exception` of the product may swallow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of a breaker by one command: what was shared before and after, and what the process got.
+
+    `was_away`: the process could not reach the store, or does not know whether it did.
+    """
+
+    before: BreakerState
+    step: Step
+    after: BreakerState
+    was_away: bool = False
+
+    @property
+    def is_unmoved(self) -> bool:
+        """Whether nothing has changed but counted successes."""
+        return replace(self.before, cells=()) == replace(self.after, cells=())
 
 
 @dataclass(slots=True)
@@ -47,11 +68,13 @@ class Event:
     key: str | None
     number: int
     effects: int = 0
+    requests: int = 0
     owner: object = None
     token: str = ""
     leased_at: float = 0.0  # true time of the last claim or renewal
     lease_until: float = 0.0  # by the store's clock
     due_at: float = 0.0
+    waits_since: float = 0.0  # by the store's clock: its creation, or when a person put it back
     not_before: float = 0.0  # true time of the next planned attempt
     is_out_of_order: bool = False  # given up or dropped at least once: later ones need not wait
     attempts_this_round: int = 0
@@ -63,29 +86,39 @@ class Judge:
 
     Args:
         max_attempts: That of the retry policy.
+        max_age_seconds: How long a delivery waits for an open breaker, at least.
         store_clock_is_right: Nobody sets the store's clock, so that planned moments can be checked.
     """
 
-    def __init__(self, *, max_attempts: int, store_clock_is_right: bool) -> None:
+    def __init__(self, *, max_attempts: int, max_age_seconds: float, store_clock_is_right: bool) -> None:
         self.events: dict[str, Event] = {}
         self.probes: dict[str, Probe] = {}
         self.changes = 0  # grows with every row that moved
         self._max_attempts = max_attempts
+        self._max_age_seconds = max_age_seconds
         self.store_clock_is_right = store_clock_is_right
         self._planned: dict[str, float] = {}
 
     def added(self, delivery: Delivery, key: str | None) -> None:
         """An event was committed."""
         self.changes += 1
-        event = Event(delivery, key, len(self.events), due_at=delivery.created_at)
+        created_at = delivery.created_at
+        event = Event(delivery, key, len(self.events), due_at=created_at, waits_since=created_at)
         self.events[delivery.webhook_id] = event
 
     # --- the store --------------------------------------------------------------------------------------
 
     def claimed(
-        self, claims: list[Claimed], owner: object, rows: dict[str, Row], *, now: float, store_now: float
+        self,
+        claims: list[Claimed],
+        owner: object,
+        states: Callable[[], States],
+        *,
+        now: float,
+        store_now: float,
     ) -> None:
-        """*owner*, a process, got *claims*; *rows* is what the store shows right after."""
+        """*owner*, a process, got *claims*; *states* tells what the store shows right after."""
+        seen: States = {}
         for claimed in claims:
             event = self.events.get(claimed.delivery.webhook_id)
             require(event is not None, "claimed an event that nobody committed")
@@ -98,11 +131,11 @@ class Judge:
             event.owner, event.token = owner, claimed.token
             event.tokens.add(claimed.token)
             event.leased_at, event.lease_until = now, claimed.lease_until
-            self._claimed_in_order(event, rows)
+            if event.key is not None:
+                seen = seen or states()
+                self._claimed_in_order(event, seen)
 
-    def _claimed_in_order(self, event: Event, rows: dict[str, Row]) -> None:
-        if event.key is None:
-            return
+    def _claimed_in_order(self, event: Event, states: States) -> None:
         for other in self.events.values():
             if (
                 other is event
@@ -110,7 +143,7 @@ class Judge:
                 or other.delivery.endpoint_id != event.delivery.endpoint_id
             ):
                 continue
-            state = rows[other.delivery.webhook_id].state
+            state = states[other.delivery.webhook_id]
             require(state is not State.CLAIMED, "two rows of one ordering key are out")
             require(
                 other.number > event.number or state in ENDED or other.is_out_of_order,
@@ -142,6 +175,9 @@ class Judge:
         if record is not None and not record.is_probe:
             event.attempts_this_round += 1
             require(event.attempts_this_round <= self._max_attempts, "more attempts than the policy has")
+        if isinstance(settlement, DeadLettered) and record is None and self.store_clock_is_right:
+            waited = store_now - event.waits_since
+            require(waited >= self._max_age_seconds - MOST_OFF, "given up for its age before its time")
         if row.state is State.DELIVERED:
             require(event.effects > 0, "settled as delivered without an effect")
         event.is_out_of_order |= row.state is State.DEAD
@@ -152,6 +188,8 @@ class Judge:
         event = self.events[webhook_id]
         event.is_out_of_order |= verb == "drop"
         event.due_at, event.not_before = store_now, 0.0
+        if verb in ("resend", "release"):
+            event.waits_since = store_now
         if verb == "resend":
             event.attempts_this_round = 0
 
@@ -176,6 +214,10 @@ class Judge:
         require(headers["X-Webhook-Id"] == delivery.webhook_id, "sent under another id")
         event = self.events.get(headers["X-Webhook-Id"])
         require(event is not None and event.delivery.body == body, "sent bytes that nobody committed")
+        assert event is not None
+        is_told = delivery.attempt > 1 or delivery.sent_before
+        require(event.requests == 0 or is_told, "a row that was sent before does not say so")
+        event.requests += 1
         signed = int(headers["X-Webhook-Timestamp"]) / 1000
         require(abs(signed - wall) < 0.01, "a timestamp that is not this attempt's")
 
@@ -201,50 +243,51 @@ class Judge:
 
     # --- the breakers -----------------------------------------------------------------------------------
 
-    def breaker(
-        self, endpoint: str, command: Command, before: BreakerState, step: Step, *, store_now: float
-    ) -> None:
+    def breaker(self, endpoint: str, command: Command, moved: Moved, *, store_now: float) -> None:
         """A command was applied to a breaker."""
-        probe = self.probes.get(endpoint)
+        probe, step = self.probes.get(endpoint), moved.step
         if isinstance(command, Force):
             self.probes.pop(endpoint, None)
         elif isinstance(command, Admit):
             if isinstance(step.answer, Ticket) and step.answer.is_probe:
                 lost = probe is None or store_now >= probe.until
                 require(lost, "a second probe is out")
-                self.probes[endpoint] = Probe(step.answer, step.state.retry_at)
+                self.probes[endpoint] = Probe(step.answer, store_now + command.lease_seconds)
         elif isinstance(command, (Succeeded, Failed, Cancelled)):
-            if command.ticket.generation != before.generation:
-                require(step.state == before, "a stale result moved a breaker")
+            if command.ticket.generation != moved.before.generation:
+                require(moved.is_unmoved, "a stale result moved a breaker")
             elif probe is not None and command.ticket is probe.ticket:
-                del self.probes[endpoint]
-                require(step.state.probe_token is None, "a probe that came back was not given back")
+                is_back = moved.after.probe_token is None
+                require(is_back or moved.was_away, "a probe that came back was not given back")
+                if is_back:
+                    del self.probes[endpoint]
 
     # --- the end ----------------------------------------------------------------------------------------
 
     def ended(self, rows: dict[str, Row], *, allowed: frozenset[State]) -> None:
         """The faults are over and time enough has passed: nothing may be lost or stuck."""
+        states = {webhook_id: row.state for webhook_id, row in rows.items()}
         for webhook_id, event in self.events.items():
             row = rows.get(webhook_id)
             require(row is not None, "an event vanished")
             assert row is not None
-            at_rest = row.state in allowed or self._is_behind_held(event, rows)
+            at_rest = row.state in allowed or self._is_behind_held(event, states)
             require(at_rest, f"stuck as {row.state}: {row.reason or 'no reason'}")
             require(row.state is not State.DELIVERED or event.effects == 1, "delivered without an effect")
 
-    def is_at_rest(self, rows: dict[str, Row], *, allowed: frozenset[State]) -> bool:
+    def is_at_rest(self, states: States, *, allowed: frozenset[State]) -> bool:
         """Whether nothing is left that could move by itself."""
         return all(
-            row.state in allowed or self._is_behind_held(self.events[webhook_id], rows)
-            for webhook_id, row in rows.items()
+            state in allowed or self._is_behind_held(self.events[webhook_id], states)
+            for webhook_id, state in states.items()
         )
 
-    def _is_behind_held(self, event: Event, rows: dict[str, Row]) -> bool:
+    def _is_behind_held(self, event: Event, states: States) -> bool:
         """Whether a row waits, as it should, for an earlier one of its key that is held."""
-        if event.key is None or rows[event.delivery.webhook_id].state is not State.PENDING:
+        if event.key is None or states[event.delivery.webhook_id] is not State.PENDING:
             return False
         return any(
-            other.number < event.number and rows[other.delivery.webhook_id].state is State.HELD
+            other.number < event.number and states[other.delivery.webhook_id] is State.HELD
             for other in self.events.values()
             if other.key == event.key and other.delivery.endpoint_id == event.delivery.endpoint_id
         )

@@ -1,6 +1,6 @@
 """The wire and the receivers: what becomes of a request, and a real guarded receiver at its end.
 
-The receiver is the product's own: `Receiver` over `Verifier` and `MemoryReplayStore`. Invariant: a response
+The receiver is the product's own: `Receiver` over `Verifier` and a replay store. Invariant: a response
 of 200 comes from it alone; every other answer is made here, before or after it was asked.
 """
 
@@ -12,10 +12,10 @@ from random import Random
 from tests.simulation.faults import Faults
 from tests.simulation.journal import Journal
 from tests.simulation.loop import Loop
+from tests.simulation.stores import Stores
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.errors import AddressBlocked, ConnectFailed, ResponseBroken, TimedOut, TlsFailed
 from webhooks_core.receiving import Receiver
-from webhooks_core.stores.replay import MemoryReplayStore
 from webhooks_core.transport.base import Request, Response
 from webhooks_core.verifier import Verified, Verifier
 
@@ -41,16 +41,18 @@ class Network:
         faults: Faults,
         endpoints: list[Endpoint],
         *,
+        stores: Stores,
         effect: Callable[[str], None],
     ) -> None:
         self.faults = faults
         self._loop = loop
         self._rng = rng
+        self._stores = stores
         self._effect = effect
         self.down_until: dict[str, float] = {}
         self._receivers = {
             endpoint.id: Receiver(
-                Verifier(endpoint.keys), MemoryReplayStore(), self._handle, clock=lambda: loop.now
+                Verifier(endpoint.keys), stores.replay_of(endpoint), self._handle, clock=lambda: loop.now
             )
             for endpoint in endpoints
         }
@@ -102,14 +104,17 @@ class Network:
 
     def receive(self, request: Request) -> Response:
         """Hand a request to the real receiver."""
-        answer = self._receivers[request.endpoint.id].receive(request.headers, request.body)
+        receiver = self._receivers[request.endpoint.id]
+        answer = self._stores.received(lambda: receiver.receive(request.headers, request.body))
+        for webhook_id in self._stores.effects():
+            self._effect(webhook_id)
         headers = {name.lower(): value for name, value in answer.headers}
         return Response(status=answer.status, headers=headers, body=answer.body)
 
     def _handle(self, verified: Verified) -> None:
         if self.faults.server_error and self._rng.random() < self.faults.server_error / 4:
             raise HandlerBroke
-        self._effect(verified.webhook_id)
+        self._stores.acted(verified.webhook_id)
 
     def _answered(self, fate: str) -> Response:
         status = _ANSWERS[fate]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from tests.simulation.journal import Crashed, Journal, Suspended
 from tests.simulation.store import SimBreakers, SimOutbox, SimRates
@@ -43,7 +43,8 @@ class Process:
         self._busy = 0
         self._turn_at = float("inf")
         self._turn = 0
-        self._boot = world.rng.random() * 1000
+        self._loop = world.loop
+        self._booted = world.rng.random() * 1000 - world.start
         breakers = SimBreakers(self)
         sender = Sender(
             _Wire(self),
@@ -51,8 +52,8 @@ class Process:
             world.retry,
             permit=self._permit,
             max_age_seconds=world.policy.max_age_seconds,
-            clock=lambda: self._journaled("clock", self.wall),
-            monotonic=lambda: self._journaled("monotonic", self.monotonic),
+            clock=self._clock,
+            monotonic=self._monotonic,
             rng=lambda: self.ask("rng", world.rng.random, 0.0),
         )
         endpoints = _Endpoints(self, world.endpoints)
@@ -71,7 +72,7 @@ class Process:
                 rates=SimRates(self),
                 rate_of=world.rate_of,
             ),
-            monotonic=lambda: self._journaled("monotonic", self.monotonic),
+            monotonic=self._monotonic,
         )
         self.wake()
 
@@ -79,11 +80,11 @@ class Process:
 
     def wall(self) -> float:
         """The wall clock of this process's machine."""
-        return self.world.loop.now + self.clock_ahead
+        return self._loop.now + self.clock_ahead
 
     def monotonic(self) -> float:
         """Seconds since some boot."""
-        return self.world.loop.now - self.world.start + self._boot
+        return self._loop.now + self._booted
 
     def ask(self, name: str, live: Callable[[], T], void: T) -> T:
         """Ask a port that changes the world: once, and not at all by a process that is dead or suspended."""
@@ -101,14 +102,24 @@ class Process:
         """Die here, perhaps."""
         crash = self.world.faults.crash
         if crash and self.world.rng.random() < crash:
-            self.die()
-            raise Crashed
+            self.crash()
 
-    def _journaled(self, name: str, live: Callable[[], float]) -> float:
+    def crash(self) -> NoReturn:
+        """Die here."""
+        self.die()
+        raise Crashed
+
+    def _clock(self) -> float:
         journal = self.journal
         if journal is None or journal.is_void:
-            return live()
-        return journal.ask(name, live)
+            return self._loop.now + self.clock_ahead
+        return journal.ask("clock", self.wall)
+
+    def _monotonic(self) -> float:
+        journal = self.journal
+        if journal is None or journal.is_void:
+            return self._loop.now + self._booted
+        return journal.ask("monotonic", self.monotonic)
 
     def _permit(self, delivery: Delivery) -> Permit:
         return self.ask("permit", self.world.permit, Permit(verdict=PermitVerdict.WAIT))

@@ -1,8 +1,8 @@
 """The shared stores as one process sees them: real ones, behind calls that fail, and watched by the judge.
 
-`SimOutbox` may raise before a call is carried out, or after (commit unknown), or be down for a while; the
-process may die at either moment. Invariant: what the judge is told is what the store did, whatever the
-process was told.
+A call may raise before it is carried out, in the middle, or after (commit unknown), or the store be down for
+a while; the process may die at any of these moments (`stores.py`, `orm.py`). Invariant: what the judge is
+told is what the store did, whatever the process was told.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Force, Release, Step, Ticket
+from tests.simulation.judge import Moved
+from webhooks_core.breaker import BreakerState, Command, Force, Release, Step, Ticket
 from webhooks_core.endpoint import EndpointId
 from webhooks_core.outbox.base import Claimed, Outbox, Settled
 from webhooks_core.rate import Grant, RatePolicy
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class OutboxDown(Exception):
-    """The connection is gone; whether the last statement was carried out, nobody knows."""
-
-
 class SimOutbox:
     """One process's door to the shared outbox."""
 
@@ -35,7 +32,7 @@ class SimOutbox:
         self._real = real
 
     def now(self) -> float:
-        return self._call("now", self._real.now)
+        return self._carried("now", self._real.now)
 
     def add(
         self, delivery: Delivery, *, ordering_key: str | None = None, due_at: float | None = None
@@ -63,14 +60,14 @@ class SimOutbox:
                 self._world.judge.claimed(
                     list(claims),
                     self._process,
-                    self._world.rows(),
+                    self._world.stores.states,
                     now=self._world.loop.now,
                     store_now=self._world.store_clock(),
                 )
                 self._note("claim", [claimed.delivery.webhook_id[:4] for claimed in claims])
             return claims
 
-        return self._call("claim", real)
+        return self._carried("claim", real)
 
     def renew(self, claims: Sequence[Claimed], *, lease_seconds: float) -> frozenset[str]:
         def real() -> frozenset[str]:
@@ -81,7 +78,7 @@ class SimOutbox:
             self._note("renew", [claimed.delivery.webhook_id[:4] for claimed in ours])
             return kept
 
-        return self._call("renew", real)
+        return self._carried("renew", real)
 
     def settle(self, settlements: Sequence[Settled]) -> Sequence[bool]:
         def real() -> Sequence[bool]:
@@ -95,29 +92,19 @@ class SimOutbox:
                     self._world.judge.settled(settled, self._process, row, store_now=store_now)
             return answers
 
-        return self._call("settle", real)
+        return self._carried("settle", real)
 
     def next_due(self) -> float | None:
-        return self._call("next_due", self._real.next_due)
+        return self._carried("next_due", self._real.next_due)
 
     def ready_endpoints(self) -> frozenset[EndpointId]:
-        return self._call("ready_endpoints", self._real.ready_endpoints)
+        return self._carried("ready_endpoints", self._real.ready_endpoints)
 
     def foreign(self) -> Mapping[str, int]:
-        return self._call("foreign", self._real.foreign)
+        return self._carried("foreign", self._real.foreign)
 
-    def _call(self, name: str, real: Callable[[], T]) -> T:
-        """Carry a call out, unless the process dies or the store fails, before it or after."""
-        process, faults, rng = self._process, self._world.faults, self._world.rng
-        process.maybe_crash()
-        if self._world.loop.now < self._world.outage_until or _hits(faults.outbox_before, rng.random):
-            raise OutboxDown(name)
-        answer = real()
-        process.maybe_crash()
-        if _hits(faults.outbox_after, rng.random):
-            self._note("unknown", [name])
-            raise OutboxDown(name)
-        return answer
+    def _carried(self, name: str, real: Callable[[], T]) -> T:
+        return self._world.stores.carried(self._process, name, real)
 
     def _note(self, what: str, details: list[object]) -> None:
         if self._world.trace is not None:
@@ -125,53 +112,58 @@ class SimOutbox:
 
 
 class SimBreakers:
-    """The shared breaker store by the store's clock, as one process sees it."""
+    """The shared breaker store, as one process sees it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._world = process.world
-
-    @property
-    def policy(self) -> BreakerPolicy:
-        return self._world.breakers.policy
+        self._real = process.world.stores.breakers_of(process)
+        self.policy = self._real.policy
 
     def apply(self, endpoint_id: str, command: Command, *, now: float, jitter_value: float = 0.0) -> Step:
         return self._process.ask(
-            "breaker", lambda: self._apply(endpoint_id, command, jitter_value), Step(state=BreakerState())
+            "breaker",
+            lambda: self._apply(endpoint_id, command, now, jitter_value),
+            Step(state=BreakerState()),
         )
 
     def state(self, endpoint_id: str, *, now: float) -> BreakerState:
-        return self._world.breakers.state(endpoint_id, now=self._world.store_clock())
+        return self._real.state(endpoint_id, now=now)
 
-    def _apply(self, endpoint_id: str, command: Command, jitter_value: float) -> Step:
-        store_now = self._world.store_clock()
-        breakers = self._world.breakers
-        before = breakers.state(endpoint_id, now=store_now)
-        step = breakers.apply(endpoint_id, command, now=store_now, jitter_value=jitter_value)
-        self._world.judge.breaker(endpoint_id, command, before, step, store_now=store_now)
+    def _apply(self, endpoint_id: str, command: Command, now: float, jitter_value: float) -> Step:
+        world = self._world
+        before = world.stores.breaker(endpoint_id)
+        step = self._real.apply(endpoint_id, command, now=now, jitter_value=jitter_value)
+        after = world.stores.breaker_after(endpoint_id, step)
+        moved = Moved(before=before, step=step, after=after, was_away=self._real.was_away)
+        world.judge.breaker(endpoint_id, command, moved, store_now=world.store_clock())
         journal = self._process.journal
         if journal is not None and not isinstance(command, (Force, Release)):
             journal.ticket = step.answer if isinstance(step.answer, Ticket) else None
-        if step.changes:
-            self._world.note(f"breaker {endpoint_id} {' '.join(change.cause for change in step.changes)}")
+        if step.changes and world.trace is not None:
+            world.note(f"breaker {endpoint_id} {' '.join(change.cause for change in step.changes)}")
         return step
 
 
 class SimRates:
-    """The shared rate store by the store's clock."""
+    """The shared rate store, as one process sees it; its world counts what is granted."""
 
     def __init__(self, process: Process) -> None:
+        self._process = process
         self._world = process.world
+        self._real = process.world.stores.rates()
 
     def take(self, endpoint_id: EndpointId, wanted: int, *, policy: RatePolicy, now: float) -> Grant:
-        grant = self._world.rates.take(endpoint_id, wanted, policy=policy, now=self._world.store_clock())
-        self._world.granted(endpoint_id, grant.count)
-        return grant
+        def real() -> Grant:
+            grant = self._real.take(endpoint_id, wanted, policy=policy, now=now)
+            self._world.granted(endpoint_id, grant.count)
+            return grant
+
+        return self._world.stores.carried(self._process, "take", real)
 
     def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:
-        self._world.rates.give_back(endpoint_id, unused, policy=policy, now=self._world.store_clock())
-        self._world.granted(endpoint_id, -unused)
+        def real() -> None:
+            self._real.give_back(endpoint_id, unused, policy=policy, now=now)
+            self._world.granted(endpoint_id, -unused)
 
-
-def _hits(rate: float, chance: Callable[[], float]) -> bool:
-    return rate > 0 and chance() < rate
+        self._world.stores.carried(self._process, "give_back", real)

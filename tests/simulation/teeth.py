@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.store import OutboxDown
+from tests.simulation.stores import StoreDown
 from webhooks_core import breaker, delivery, outcome
 from webhooks_core.breaker import Cancelled, Step, Ticket
 from webhooks_core.delivery import Permit, PermitVerdict, Sender
@@ -33,6 +33,15 @@ from webhooks_core.worker.plan import Admission, Phase
 
 Bug = Callable[[], AbstractContextManager[None]]
 BUGS: dict[str, Bug] = {}
+
+
+def bugs(store: str) -> dict[str, Bug]:
+    """Return the bugs that can be put in where rows are kept in *store*."""
+    if store == "memory":
+        return BUGS
+    from tests.simulation.teeth_orm import ORM_BUGS
+
+    return ORM_BUGS
 
 
 @contextmanager
@@ -259,7 +268,7 @@ def _(right: Any) -> object:
             attempt=about.attempt, outcome=outcome.Outcome.SUCCESS, started_at=0.0, elapsed_seconds=0.0
         )
         early = Delivered(delivery=about, record=record, latency_seconds=0.0, elapsed_seconds=0.0)
-        with suppress(OutboxDown):
+        with suppress(StoreDown):
             self._errands._outbox.settle([base.Settled(claimed=job.claimed, settlement=early)])
         return right(self, job)
 
@@ -269,7 +278,7 @@ def _(right: Any) -> object:
 @bug("resend with a new id", memory, "resent")
 def _(right: Any) -> object:
     """A person's resend is a new webhook to the receiver."""
-    return lambda about: replace(right(about), webhook_id="ffff" + about.webhook_id[4:])
+    return lambda about, *, at: replace(right(about, at=at), webhook_id="ffff" + about.webhook_id[4:])
 
 
 @bug("a settlement that fails is thrown away, lease and all", Errands, "settle")
@@ -287,6 +296,23 @@ def _(right: Any) -> object:
 
 
 # --- the attempt -------------------------------------------------------------------------------------------
+
+
+@bug("a resend is as old as its event", memory, "resent")
+def _(right: Any) -> object:
+    """What a person sends again dies at once where its breaker is open and the event is old."""
+    return lambda about, *, at: replace(right(about, at=at), waits_since=None)
+
+
+@bug("nobody knows that it was sent", MemoryOutbox, "_claimed")
+def _(right: Any) -> object:
+    """After a crash a receiver that knows the id is taken for one that rejects signatures."""
+
+    def claimed(self: Any, row: Any, worker: str, *, until: float) -> object:
+        claim = right(self, row, worker, until=until)
+        return replace(claim, delivery=replace(claim.delivery, sent_before=False))
+
+    return claimed
 
 
 @bug("timestamp not renewed", delivery, "sign")

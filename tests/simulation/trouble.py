@@ -65,7 +65,8 @@ class Trouble:
         """A process freezes; perhaps its supervisor starts another one under the same name meanwhile."""
         if self._world.processes:
             process = self._world.rng.choice(self._world.processes)
-            process.is_paused_until = self._world.loop.now + self._world.rng.random() * 40
+            length = self._world.rng.choice((15.0, 40.0))  # a lease lasts 15
+            process.is_paused_until = self._world.loop.now + self._world.rng.random() * length
             self._world.note(f"{process.label} pauses")
             if self._world.rng.random() < 0.5 and len(self._world.processes) < MOST_PROCESSES:
                 self._world.boot(process.name)
@@ -93,7 +94,7 @@ class Trouble:
     def _operate(self) -> None:
         """A person looks after the outbox in the middle of it all, mostly after what has gone wrong."""
         rng = self._world.rng
-        rows = [row for row in self._world.outbox.rows() if row.state in VERBS]
+        rows = [row for row in self._world.stores.rows() if row.state in VERBS]
         bad = [row for row in rows if row.state is not State.PENDING]
         if rows:
             row = rng.choice(bad if bad and rng.random() < 0.8 else rows)
@@ -107,6 +108,6 @@ class Trouble:
 
     def clear_up(self) -> None:
         """Release what is held and send again what was given up, as a person would."""
-        rows = self._world.outbox.rows()
+        rows = self._world.stores.rows()
         self._move("release", [row.delivery.webhook_id for row in rows if row.state is State.HELD])
         self._move("resend", [row.delivery.webhook_id for row in rows if row.state is State.DEAD])

@@ -16,22 +16,21 @@ from tests.simulation.judge import Judge, Violation, require
 from tests.simulation.loop import Loop
 from tests.simulation.network import Network
 from tests.simulation.process import Process
+from tests.simulation.stores import MemoryStores, Stores
 from tests.simulation.trouble import TROUBLE_SECONDS, Trouble
 from webhooks_core.breaker import BreakerPolicy, ForcedMode, Release
 from webhooks_core.delivery import Delivery, Permit, PermitVerdict
 from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.keys import KeyRing
 from webhooks_core.outbox.base import Row, State
-from webhooks_core.outbox.memory import MemoryOutbox, MemoryRows
 from webhooks_core.rate import RatePolicy
 from webhooks_core.retry import RetryPolicy
-from webhooks_core.stores.breakers import MemoryBreakerStore
-from webhooks_core.stores.rates import MemoryRateStore
 from webhooks_core.worker.policy import WorkerPolicy
 
 START = 1_763_000_000.0
+BACKLOG_SECONDS = 600.0  # how old the events of some runs are when they come in: nobody worked for a while
 PATIENCE_SECONDS = 4_000.0  # the longest honest wait: a row twenty times refused, waits of a minute, retries
-MOST_STEPS = 20_000  # more events than this in one run is a loop that eats a processor
+MOST_STEPS = 5_000  # more events than this in one run is a loop that eats a processor; honest runs have 80
 KEYS = {name: KeyRing.of(f"{name}-simulation-secret-".ljust(48, name)) for name in "abc"}
 ENDPOINTS = {
     EndpointId(name): Endpoint(id=EndpointId(name), url=f"https://{name}.example/in", keys=keys)
@@ -39,7 +38,6 @@ ENDPOINTS = {
 }
 ENDS = frozenset({State.DELIVERED, State.DEAD, State.DROPPED, State.HELD})
 GOOD_ENDS = frozenset({State.DELIVERED, State.DROPPED})
-MOST_CLEARINGS = 4  # what is too old for its maximum age dies again as long as its breaker is open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +51,19 @@ class Outcome:
     trace: tuple[str, ...] = ()
 
 
+MakeStores = Callable[["World", BreakerPolicy], Stores]
+
+
 class World:
     """Everything there is in one run."""
 
-    def __init__(self, seed: int, *, trace: bool = False) -> None:
+    def __init__(self, seed: int, *, trace: bool = False, make_stores: MakeStores) -> None:
         self.trace: list[str] | None = [] if trace else None
         rng = self.rng = Random(seed)
         self.start = START
         self.loop = Loop(START)
         self.faults = Faults.drawn(rng)
         self.retry = RetryPolicy(max_attempts=rng.choice((1, 2, 3)), retry_after_cap_seconds=90.0)
-        self.judge = Judge(
-            max_attempts=self.retry.max_attempts, store_clock_is_right=not self.faults.store_jump
-        )
         names = [EndpointId(name) for name in "abc"[: rng.choice((1, 1, 2, 3))]]
         self.endpoints = {name: ENDPOINTS[name] for name in names}
         self.policy = WorkerPolicy(
@@ -77,22 +75,29 @@ class World:
             max_age_seconds=rng.choice((60.0, 86_400.0)),
             drain_seconds=5.0,
         )
+        self.judge = Judge(
+            max_attempts=self.retry.max_attempts,
+            max_age_seconds=self.policy.max_age_seconds,
+            store_clock_is_right=not self.faults.store_jump,
+        )
         self.is_killed = False
         self.outage_until = 0.0
         self.store_ahead = 0.0
         self._tokens = 0
-        table = MemoryRows()
-        self.outbox = MemoryOutbox(rows=table, clock=self.store_clock, new_token=self._token)
-        self.foreign_outbox = MemoryOutbox(rows=table, environment="elsewhere", clock=self.store_clock)
         fails = rng.choice((1, 2, 9999))
-        self.breakers = MemoryBreakerStore(
-            BreakerPolicy(max_fails=fails, open_seconds=rng.choice((3.0, 10.0)), max_open_seconds=40.0)
-        )
-        self.rates = MemoryRateStore()
+        policy = BreakerPolicy(max_fails=fails, open_seconds=rng.choice((3.0, 10.0)), max_open_seconds=40.0)
+        self.stores = make_stores(self, policy)
+        self.outbox = self.stores.outbox
+        self._backlog_seconds = rng.choice((0.0, BACKLOG_SECONDS))
         self._rate = RatePolicy(per_second=2.0, burst=3.0) if rng.random() < 0.2 else None
         self._granted: dict[EndpointId, int] = {}
         self.network = Network(
-            self.loop, rng, self.faults, list(self.endpoints.values()), effect=self.judge.effect
+            self.loop,
+            rng,
+            self.faults,
+            list(self.endpoints.values()),
+            stores=self.stores,
+            effect=self.judge.effect,
         )
         self.processes: list[Process] = []
         self.trouble = Trouble(self)
@@ -105,13 +110,13 @@ class World:
         return self.loop.now + self.store_ahead
 
     def row(self, webhook_id: str) -> Row:
-        row = self.outbox.find(webhook_id)
+        row = self.stores.row(webhook_id)
         require(row is not None, "an event vanished")
         assert row is not None
         return row
 
     def rows(self) -> dict[str, Row]:
-        return {row.delivery.webhook_id: row for row in self.outbox.rows()}
+        return {row.delivery.webhook_id: row for row in self.stores.rows()}
 
     def permit(self) -> Permit:
         if self.faults.permit_fails and self.rng.random() < self.faults.permit_fails:
@@ -160,9 +165,12 @@ class World:
             self.processes.remove(process)
             self.loop.later(self.rng.random() * 5, lambda: self.boot(process.name))
 
-    def _token(self) -> str:
+    def new_number(self) -> int:
         self._tokens += 1
-        return f"t{self._tokens}"
+        return self._tokens
+
+    def new_token(self) -> str:
+        return f"t{self.new_number()}"
 
     # --- the run ----------------------------------------------------------------------------------------
 
@@ -176,13 +184,10 @@ class World:
         self._heal()
         self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
         self.judge.ended(self.rows(), allowed=ENDS)
-        for _ in range(MOST_CLEARINGS):
-            if self.judge.is_at_rest(self.rows(), allowed=GOOD_ENDS):
-                break
-            self.trouble.clear_up()
-            self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
+        self.trouble.clear_up()
+        self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
         self.judge.ended(self.rows(), allowed=GOOD_ENDS)
-        foreign = [(row.state, row.claims) for row in self.foreign_outbox.rows()]
+        foreign = [(row.state, row.claims) for row in self.stores.foreign_rows()]
         require(all(seen == (State.PENDING, 0) for seen in foreign), "a foreign row was touched")
 
     def _let_pass(self, seconds: float, *, stop: Callable[[], bool] | None = None) -> None:
@@ -197,7 +202,7 @@ class World:
             if self.judge.changes == checked[0]:
                 return False
             checked[0] = self.judge.changes
-            return self.judge.is_at_rest(self.rows(), allowed=states)
+            return self.judge.is_at_rest(self.stores.states(), allowed=states)
 
         return stop
 
@@ -226,12 +231,12 @@ class World:
             webhook_id=webhook_id,
             event="tested",
             body=body,
-            created_at=self.store_clock(),
+            created_at=self.store_clock() - self._backlog_seconds,
             endpoint_id=name,
             unit=unit,
         )
         if number == 0 and self.rng.random() < 0.2:
-            self.foreign_outbox.add(delivery)
+            self.stores.foreign.add(delivery)
             return
         self.outbox.add(delivery, ordering_key=key)
         self.judge.added(delivery, key)
@@ -250,14 +255,21 @@ class World:
         for process in self.processes:
             process.clock_ahead = 0.0
         for name in self.endpoints:
-            forced = self.breakers.state(name, now=self.store_clock()).forced
+            forced = self.stores.breaker(name).forced
             if forced is not None and forced.mode is ForcedMode.FORCED_OPEN:
-                self.breakers.apply(name, Release(actor="op", reason="repaired"), now=self.store_clock())
+                self.stores.breakers.apply(
+                    name, Release(actor="op", reason="repaired"), now=self.store_clock()
+                )
 
 
-def simulate(seed: int, *, trace: bool = False) -> Outcome:
-    """Run one seed."""
-    world = World(seed, trace=trace)
+def simulate(
+    seed: int,
+    *,
+    trace: bool = False,
+    make_stores: MakeStores = MemoryStores,
+) -> Outcome:
+    """Run one seed, over the stores that *make_stores* makes."""
+    world = World(seed, trace=trace, make_stores=make_stores)
     violation = ""
     try:
         world.run()
