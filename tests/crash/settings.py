@@ -33,5 +33,7 @@ WEBHOOKS = {
     "EVENTS": {"payment_verified": {"tournament_id": "integer"}},
     "RETRY_BASE_SECONDS": 0.2,
 }
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    WEBHOOKS["NOTIFY"] = True
 if os.environ.get("CRASH_REDIS"):
     WEBHOOKS |= {"REDIS": os.environ["CRASH_REDIS"], "BREAKER_STORE": "redis"}
