@@ -116,9 +116,9 @@ def test_a_memory_that_cannot_be_read_is_counted_anew() -> None:
 
 COUNTS = st.fixed_dictionaries(
     {},
-    optional={
-        name: st.integers(0, 50) for name in ("ok", "failed_timeout", "unanswered", "openings", "attempts")
-    },
+    optional=dict.fromkeys(
+        ("ok", "failed_timeout", "unanswered", "openings", "attempts"), st.integers(0, 50)
+    ),
 )
 ROWS = st.lists(
     st.builds(
