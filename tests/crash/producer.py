@@ -21,6 +21,7 @@ from tests.crash.notes import Notebook
 KINDS, WEIGHTS = ("one", "three", "rolled back", "half"), (68, 10, 14, 8)
 ORDERED = 0.1  # the share of events that have an ordering key
 KEYS = 4
+ENOUGH = "enough"  # a file of this name lets every producer pause
 
 
 class RolledBack(Exception):
@@ -107,8 +108,10 @@ def main() -> None:
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     producer = Producer(name, random.Random(int(seed)), Notebook(Path(folder) / "producers"))
+    enough = Path(folder) / ENOUGH
     while not stopped.wait(producer.chance.expovariate(float(rate))):
-        producer.turn()
+        if not enough.exists():
+            producer.turn()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from tests import databases
 from tests.crash.notes import read
+from tests.crash.producer import ENOUGH
 from tests.crash.verdict import Facts, Kill, Made, Victim
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +176,13 @@ class Scene:
         """How many rows are on their way."""
         ((count,),) = self.ask("SELECT count(*) FROM webhooks_delivery WHERE state IN ('pending', 'claimed')")
         return int(count)
+
+    def spare_producers(self, *, above: int) -> None:
+        """Let producers pause while more rows than that are on their way, or go on."""
+        if self.unsent() > above:
+            (self.folder / ENOUGH).touch()
+        else:
+            (self.folder / ENOUGH).unlink(missing_ok=True)
 
     def effects(self) -> int:
         """How many effects there are."""
