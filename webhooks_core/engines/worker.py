@@ -26,6 +26,8 @@ from webhooks_core.worker.service import Worker
 LONGEST_WAIT_SECONDS = 1.0  # a step now and then, whatever was planned: clocks are set, machines sleep
 STUCK_SECONDS = 20.0  # a call of the outbox that takes longer is told; with the look below within 30 s
 LOOK_SECONDS = 1.0
+PLENTY = 4  # jobs for each thread, of which none is begun: more than they are through with in a moment
+GATHER_SECONDS = 0.003  # a moment; a settlement may wait for others for 20 ms
 
 Listen = Callable[[Callable[[], None], Event], None]
 _Back = tuple[Job, Settled | None]
@@ -143,9 +145,15 @@ class WorkerShell:
             self._note(wait=min(LONGEST_WAIT_SECONDS, wake_at - self._monotonic()))
 
     def _note(self, *, wait: float) -> None:
-        """Wait for something to happen, at most *wait* seconds, and note all that has."""
+        """Wait for something to happen, at most *wait* seconds, and note all that has.
+
+        While the threads have plenty to do, what comes back may come together: fewer steps, and the threads
+        share the interpreter with nobody meanwhile.
+        """
         try:
             back = self._back.get(timeout=wait) if wait > 0 else self._back.get_nowait()
+            if self._todo.qsize() >= PLENTY * self._worker.policy.threads:
+                time.sleep(GATHER_SECONDS)
             while True:
                 if back is None:
                     self._worker.hint()

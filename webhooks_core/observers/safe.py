@@ -21,6 +21,8 @@ FORBIDDEN = re.compile(r"@|email|username|ip_address|192\.168|10\.|172\.", re.IG
 _OTHER = re.compile(r"[^A-Za-z0-9_.:/+-]", re.ASCII)
 _OTHER_BUT_SPACE = re.compile(r"[^A-Za-z0-9_.:/+ -]", re.ASCII)
 _OTHER_BUT_PLACE = re.compile(r"[^A-Za-z0-9_.:/+*\[\]-]", re.ASCII)
+# Nothing in it needs a look but the words: no dot and no colon is no address. Ids and names mostly are so.
+_PLAIN = re.compile(rf"[A-Za-z0-9_-]{{1,{MOST_CHARACTERS}}}", re.ASCII)
 _IPV4 = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}", re.ASCII)
 # Eight groups, or fewer with `::`; `12:30:00` is a time.
 _IPV6 = re.compile(r"(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|[0-9a-f:]*::[0-9a-f:]*", re.IGNORECASE | re.ASCII)
@@ -44,6 +46,8 @@ def place(path: str) -> str:
 
 
 def _cleaned(text: str, other: re.Pattern[str]) -> str:
+    if _PLAIN.fullmatch(text) and not FORBIDDEN.search(text):
+        return text
     # A character becomes at most twelve (four bytes, %XX each), and at least one: no more are needed to
     # fill a value.
     text = _IPV6.sub(MASKED_IPV6, _IPV4.sub(MASKED_IPV4, text[: 4 * MOST_CHARACTERS]))

@@ -117,12 +117,14 @@ class Desk:
         """Return the jobs that threads should begin now, one endpoint after the other."""
         handed: list[Job] = []
         slots = self.policy.slots_for(self._pace)
-        busy_slow = sum(len(out) for name, out in self._out.items() if out and self.is_slow(name, now=now))
+        # Of an endpoint that is alone it does not matter, and it may have many jobs to look at.
+        slow = set() if self.is_alone else {name for name in self._out if self.is_slow(name, now=now)}
+        busy_slow = sum(len(self._out[name]) for name in slow)
         waiting = [name for name, queue in self._queues.items() if queue]
         while waiting and self._out_count < slots:
             still_waiting = []
             for name in waiting:
-                is_slow = self.is_slow(name, now=now)
+                is_slow = name in slow
                 job = self._next_of(name, is_slow=is_slow, busy_slow=busy_slow, now=now)
                 if job is None:
                     continue
@@ -184,7 +186,7 @@ class Desk:
         out = self._out.setdefault(name, [])
         if len(out) >= self.policy.cap(is_slow=is_slow, is_alone=self.is_alone):
             return None
-        if is_slow and not self.is_alone and busy_slow >= self.policy.slow_cap:
+        if is_slow and busy_slow >= self.policy.slow_cap:
             return None
         queue = self._queues[name]
         if not queue or not self.policy.lease.may_start(queue[0].until, now=now):
