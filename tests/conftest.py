@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from rollout.testing import ManualClock
+from tests.integration.django.project import KILL_FILE
 
 NOW = 1_763_000_000.0
 SECRET = (
@@ -36,6 +40,23 @@ def clock() -> ManualClock:
 def secret() -> str:
     """A secret of 64 hex digits that is not the seeds' example."""
     return SECRET
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _host() -> Iterator[None]:
+    """The folder of this process's kill file, which nobody else may write to."""
+    folder = os.path.dirname(KILL_FILE)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_trip_left_behind() -> Iterator[None]:
+    """Clear what a test has tripped: the tests of one process share a host."""
+    yield
+    with contextlib.suppress(OSError):
+        os.unlink(f"{KILL_FILE}.trip")
 
 
 @pytest.fixture(autouse=True)

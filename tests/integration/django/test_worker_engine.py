@@ -74,7 +74,7 @@ def test_many_events_are_one_insert(records: None) -> None:
         Event(event="payment_verified", data={"tournament_id": n}, context={"tournament_id": n})
         for n in range(5)
     ]
-    events.append(Event(event="payment_verified", data={"name": "x"}, context={"tournament_id": 9}))
+    events.append(Event(event="payment_verified", data={"colour": "x"}, context={"tournament_id": 9}))
     dispatch_many(events)
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
         answers = dispatch_many(events)
