@@ -57,8 +57,8 @@ class Evidence:
     """The running state; begin with `Evidence(since=now)`.
 
     Args:
-        since: Epoch seconds at which the stage began; rows of earlier minutes are left alone.
-        until: The first minute that is not in it.
+        since: Epoch seconds at which the stage began. Minutes before it are no part of the stage.
+        until: The first minute that is not in it; 0 means the minute of *since*.
         stage: Counts of the stage so far.
         window: The minutes of the stage that lie in the criteria's window, in order; only those with rows.
         recent: Their sum.
@@ -75,13 +75,14 @@ class Evidence:
     cusum: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "until", max(self.until, minute_of(self.since)))
+        if not self.until:
+            object.__setattr__(self, "until", minute_of(self.since))
 
     def next_stage(self, since: float) -> Evidence:
         """Return what goes with the rollout into its next stage, which begins at *since* (epoch seconds).
 
-        The stage's totals and its window begin anew; the sequential test, the endpoints and their openings go
-        on: a breach that was building up is not forgotten.
+        The stage's totals and its window begin anew; the sequential test and the endpoints go on, over the
+        last minutes of the stage before, too: a breach that was building up is not forgotten.
         """
         return Evidence(since=since, until=self.until, endpoints=self.endpoints, cusum=self.cusum)
 
@@ -137,7 +138,8 @@ class _Fold:
         else:
             self._test(sum(judged for _, _, judged in counted), total)
             failed = sum(all_ for all_, _, _ in counted)
-        self._added.append(Minute(minute, total, failed))
+        if minute >= minute_of(self._evidence.since):
+            self._added.append(Minute(minute, total, failed))
 
     def _test(self, failed: int, counts: Counts) -> None:
         if self._cusum < self._criteria.cusum_limit:
