@@ -107,6 +107,7 @@ class Scene:
             "CRASH_DATABASES": json.dumps(reached),
             "CRASH_PORT": str(self.send_to or self.port),
             "CRASH_REDIS": self.redis,
+            "ROLLOUT_KILL_FILE": str(self.folder / "kill"),  # not that of the host: somebody may use it now
             "CRASH_BREAKER_FAILS": "5" if self.has_breaker else "9999",
         }
         output = self.folder / f"{name}.out"
