@@ -17,6 +17,7 @@ from tests.integration.outbox.conftest import World
 from webhooks_core.breaker import Admit, BreakerPolicy, Refused, Succeeded, Ticket
 from webhooks_core.django import wiring, working
 from webhooks_core.django.database_checks import check_database, check_outbox
+from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.django.stores.breakers import DatabaseBreakerStore
 from webhooks_core.django.stores.line import DatabaseLine
 from webhooks_core.endpoint import DEFAULT_ID
@@ -64,6 +65,53 @@ def test_a_damaged_row_is_held_with_its_reason_and_the_others_go_on(
     if "endpoint" not in change:  # rows of unknown endpoints are looked for each minute
         assert_held(world, broken, reason)
     assert list(world.receiver.effects) == [good]
+
+
+@pytest.mark.parametrize(
+    ("key", "state"), [(None, "delivered"), ("match:1", "lost")], ids=["delivered", "lost-and-keyed"]
+)
+def test_a_scheduled_row_in_a_state_that_nobody_put_it_in_is_held_and_not_sent(
+    world: World, key: str | None, state: str
+) -> None:
+    """It is not taken for pending when its moment comes, and the claim that looks at it does not fail."""
+    (broken,) = world.add(1, ordering_key=key)
+    damage(world, f"state = '{state}', turn = NULL, due_at = 1")
+    (good,) = world.add(1, ordering_key=key)
+
+    code, _, err = world.run("worker", "--once", "--poll", "0.1")
+
+    assert code == 0, err
+    assert_held(world, broken, "state is not a known one")
+    assert list(world.receiver.effects) == [good]
+
+
+def test_show_says_that_a_state_is_not_a_known_one(world: World) -> None:
+    """A row that no worker finds any more is still listed, counted and explained."""
+    (broken,) = world.add(1)
+    damage(world, "state = 'lost', turn = NULL, due_at = NULL")
+
+    listed = world.run("list")
+    shown = world.run("show", broken)
+
+    assert "In all: 1 lost" in listed[1]
+    assert "next: nothing: its state is not a known one" in shown[1]
+
+
+def test_a_lease_that_outlasts_its_process_is_shown_and_then_taken_over(world: World) -> None:
+    """Who has it and until when; the clock of the lease is all that another worker waits for."""
+    clock = [time.time()]
+    outbox = DjangoOutbox(environment="test", using=world.alias, clock=lambda: clock[0])
+    (webhook_id,) = world.add(1)
+    (gone,) = outbox.claim(worker="w-gone", limit=1, lease_seconds=3_600.0, endpoints={DEFAULT_ID: 1})
+    shown = world.run("show", webhook_id)[1]
+    early = outbox.claim(worker="w2", limit=1, lease_seconds=15.0, endpoints={DEFAULT_ID: 1})
+    clock[0] += 3_600
+    (again,) = outbox.claim(worker="w2", limit=1, lease_seconds=15.0, endpoints={DEFAULT_ID: 1})
+
+    assert "next: with w-gone until " in shown
+    assert not early
+    assert again.delivery.webhook_id == gone.delivery.webhook_id
+    assert again.delivery.sent_before
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)

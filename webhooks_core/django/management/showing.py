@@ -137,5 +137,7 @@ def _next(row: Delivery) -> str:
     following = {
         State.HELD.value: "a person releases or drops it",
         State.DEAD.value: "a person sends it again",
+        State.DELIVERED.value: "nothing",
+        State.DROPPED.value: "nothing",
     }
-    return f"next: {following.get(row.state, 'nothing')}"
+    return f"next: {following.get(row.state, 'nothing: its state is not a known one')}"

@@ -22,6 +22,7 @@ from webhooks_core.outbox.turns import turn_for
 
 MOST = 500  # looked at in one claim: a storm of retries is taken in portions, and SQLite's lock is kept short
 
+_LOOKED_AT = (State.PENDING.value, State.CLAIMED.value)
 _BACK = TRANSITIONS[State.CLAIMED, Cause.LEASE_RAN_OUT].value
 _DUE = (
     "SELECT id, endpoint_id, lane, ordering_key, state FROM webhooks_delivery"
@@ -35,8 +36,9 @@ _PLACES = (
     " AND d.turn IS NOT NULL ORDER BY d.turn LIMIT 1) FROM v"
 )
 _PROMOTED = (
-    " UPDATE webhooks_delivery SET turn = v.turn, due_at = NULL, state = %s, reason ="
-    " CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out' ELSE webhooks_delivery.reason END,"
+    " UPDATE webhooks_delivery SET turn = v.turn, due_at = NULL,"
+    " state = CASE WHEN webhooks_delivery.state = 'claimed' THEN %s ELSE webhooks_delivery.state END,"
+    " reason = CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out' ELSE webhooks_delivery.reason END,"
     " sent_before = CASE WHEN webhooks_delivery.state = 'claimed' THEN TRUE"
     " ELSE webhooks_delivery.sent_before END"
     " FROM v WHERE webhooks_delivery.id = v.id"
@@ -78,6 +80,11 @@ class _Due(NamedTuple):
     ordering_key: str | None
     state: str
 
+    @property
+    def is_strange(self) -> bool:
+        """Whether somebody else has written its state: it keeps it, and whoever claims it holds it."""
+        return self.state not in _LOOKED_AT
+
 
 def promote(database: Database, cursor: CursorWrapper, *, environment: str, now: float) -> None:
     """Look at every row that is due at *now*, the longest due first."""
@@ -85,10 +92,10 @@ def promote(database: Database, cursor: CursorWrapper, *, environment: str, now:
     due = [_Due(*row) for row in cursor.fetchall()]
     if not due:
         return
-    ready = [row for row in due if row.ordering_key is None]
+    ready = [row for row in due if row.ordering_key is None or row.is_strange]
     keyed: dict[Key, list[_Due]] = {}
     for row in due:
-        if row.ordering_key is not None:
+        if row.ordering_key is not None and not row.is_strange:
             keyed.setdefault(Key(row.endpoint_id, row.ordering_key), []).append(row)
     for key, rows in keyed.items():
         if database.try_lock(cursor, (environment, *key)):
