@@ -166,10 +166,10 @@ class ControllerMachine(RuleBasedStateMachine):
             baked = before.progress.baked_seconds + min(max(passed, 0.0), 60.0)
             assert baked >= before.plan.stages[before.stage].bake_seconds
             assert all(freeze.until(situation.now) is None for freeze in self.plan.freezes)
-            number = before.plan.stage_above(before.ceiling)
-            assert number is not None
-            assert after.ceiling == before.plan.stages[number].percentage, "one stage at a time"
-            assert not before.plan.stages[number].approval or before.has_approved(after.ceiling)
+            assert before.ceiling is not None
+            following = [each for each in before.plan.stages if each.percentage > before.ceiling][0]
+            assert after.ceiling == following.percentage, "one stage at a time"
+            assert not following.approval or before.has_approved(after.ceiling)
         elif isinstance(command, Advance):
             assert command.force or standing is Standing.GO_ON
         else:
