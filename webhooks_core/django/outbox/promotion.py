@@ -38,7 +38,8 @@ _PLACES = (
 _PROMOTED = (
     " UPDATE webhooks_delivery SET turn = v.turn, due_at = NULL,"
     " state = CASE WHEN webhooks_delivery.state = 'claimed' THEN %s ELSE webhooks_delivery.state END,"
-    " reason = CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out' ELSE webhooks_delivery.reason END,"
+    " reason = CASE WHEN webhooks_delivery.state = 'claimed' THEN 'lease ran out'"
+    " ELSE webhooks_delivery.reason END,"
     " sent_before = CASE WHEN webhooks_delivery.state = 'claimed' THEN TRUE"
     " ELSE webhooks_delivery.sent_before END"
     " FROM v WHERE webhooks_delivery.id = v.id"
