@@ -20,12 +20,22 @@ if TYPE_CHECKING:
     from rollout.django.dispatcher import adispatch_many as adispatch_many
     from rollout.django.dispatcher import dispatch as dispatch
     from rollout.django.dispatcher import dispatch_many as dispatch_many
+    from rollout.django.outcomes import record_outcome as record_outcome
     from rollout.django.wiring import gate as gate
 
-__all__ = ["Dispatched", "Event", "adispatch", "adispatch_many", "dispatch", "dispatch_many", "gate"]
+__all__ = [
+    "Dispatched",
+    "Event",
+    "adispatch",
+    "adispatch_many",
+    "dispatch",
+    "dispatch_many",
+    "gate",
+    "record_outcome",
+]
 
 # The modules are not called like what is in them: a submodule of the same name would hide the function.
-_HOMES = dict.fromkeys(__all__, "dispatcher") | {"gate": "wiring"}
+_HOMES = dict.fromkeys(__all__, "dispatcher") | {"gate": "wiring", "record_outcome": "outcomes"}
 
 
 def __getattr__(name: str) -> object:

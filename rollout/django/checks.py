@@ -28,7 +28,7 @@ def check_settings(**_kwargs: object) -> list[CheckMessage]:
     messages = [*as_errors(conf.master_problems()), *as_errors(found.problems)]
     if not found.problems:
         messages += _flags(found)
-    return [*messages, *_misspelt(), *_kill_file(found), *_sending()]
+    return [*messages, *_misspelt(), *_kill_file(found), *_sending(), *_state(found)]
 
 
 def _misspelt() -> Iterator[CheckMessage]:
@@ -38,7 +38,29 @@ def _misspelt() -> Iterator[CheckMessage]:
         )
 
 
+def _state(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
+    """Say where a plan and what it is driven by do not fit each other."""
+    alias, sending = found.state_database, webhooks_conf.current()
+    if alias is None or sending.problems or sending.engine == "inline":
+        return
+    if alias != sending.database:
+        yield Error(
+            f'Evidence is kept in ROLLOUT["DATABASE"], "{alias}", and deliveries in WEBHOOKS["DATABASE"], '
+            f'"{sending.database}": the two could not commit together.',
+            hint="Name the same database in both.",
+            id="rollout.E016",
+        )
+    if found.plan is not None and sending.endpoints and sending.shared.breakers == "memory":
+        yield Warning(
+            "The plan's guard cannot see breakers that each worker keeps in its own memory: it will hold.",
+            hint='Set WEBHOOKS["BREAKER_STORE"] to database or redis.',
+            id="rollout.W006",
+        )
+
+
 def _flags(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
+    if found.source is conf.SourceName.DATABASE:
+        return  # a check reads no database
     snapshot = wiring.source_of(found).snapshot()
     is_file = found.source is conf.SourceName.FILE
     if snapshot.status is not SourceStatus.READY:

@@ -49,6 +49,10 @@ def test_a_whole_project_has_nothing_to_say(sends: None) -> None:
         ({"ROLLOUT": {"KILL_FILE": "kill"}}, "rollout.E009", checks.ERROR),
         ({"ROLLOUT": {"UNITS": "nothing.of.the.kind"}}, "rollout.E011", checks.ERROR),
         ({"WEBHOOK_SECRET": None}, "rollout.E012", checks.ERROR),
+        ({"ROLLOUT": {"PLAN": {"stages": []}}}, "rollout.E013", checks.ERROR),
+        ({"ROLLOUT": {"DATABASE": ""}}, "rollout.E014", checks.ERROR),
+        ({"ROLLOUT": {"LAST_KNOWN_GOOD": "here"}}, "rollout.E015", checks.ERROR),
+        ({"ROLLOUT": {"PLAN": {}, "DATABASE": "elsewhere"}}, "rollout.E016", checks.ERROR),
         ({"ROLLOUT": {"FLAG": "other"}}, "rollout.W001", checks.WARNING),
         ({"WEBHOOK_ENDPOINT": None}, "rollout.W002", checks.WARNING),
         ({"NOTIFICATION_WEBHOOKS_ENABLED": True}, "rollout.W005", checks.WARNING),
@@ -67,6 +71,20 @@ def test_each_problem_has_its_id(using: Override, changes: dict[str, Any], id_: 
         messages = run()
 
     assert [(message.id, message.level) for message in messages] == [(id_, level)]
+
+
+def test_breakers_that_the_guard_cannot_see_are_a_warning(using: Override) -> None:
+    """Each worker's own; beside the warning of the sending side about the same setting."""
+    with using(ROLLOUT={"PLAN": {}}, WEBHOOKS={"BREAKER_STORE": "memory"}):
+        found = [message.id for message in run()]
+
+    assert "rollout.W006" in found
+
+
+def test_flags_in_the_database_are_not_read_by_a_check(using: Override) -> None:
+    """Checks run before `migrate` has made the table."""
+    with using(ROLLOUT={"FLAGS": None, "SOURCE": "database"}):
+        assert run() == []
 
 
 def test_the_flag_that_is_missing_is_said_exactly(using: Override) -> None:
