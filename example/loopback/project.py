@@ -49,6 +49,11 @@ class Project:
         """Being there stops every send."""
         return self.folder / "kill"
 
+    @property
+    def trip_file(self) -> Path:
+        """Written where personal data was found; being there stops every send, too."""
+        return self.folder / "kill.trip"
+
 
 def prepare(
     folder: Path, *, endpoint: str, secret: str, percentage: str, environment: dict[str, str] | None = None

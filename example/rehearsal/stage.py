@@ -63,6 +63,14 @@ class Stage:
         for tournament_id in islice(cycle(self.world.tournament_ids), payments):
             self.world.pay(tournament_id)
 
+    def pay_and_count(self, payments: int) -> tuple[int, int]:
+        """Verify payments; return how many the receiver verified and how many were notified."""
+        self.newly_verified()
+        before, _ = self.recorded()
+        self.pay(payments)
+        self.wait_until_sent()
+        return len(self.newly_verified()), self.recorded()[0] - before
+
     def wait_until_sent(self, meanwhile: Callable[[], object] | None = None) -> bool:
         """Wait until nothing in the outbox is on its way."""
         return outbox.wait_until_sent(seconds=SENT_LIMIT_SECONDS, meanwhile=meanwhile)

@@ -105,18 +105,18 @@ def _kill(stage: Stage, table: page.Table) -> None:
 def _alive_again(stage: Stage, table: page.Table) -> None:
     stage.project.kill_file.unlink()
     time.sleep(0.5)  # two refresh intervals
-    verified, told = _pay_some(stage)
+    verified, told = stage.pay_and_count(PAYMENTS)
     table.row("remove kill file", str(PAYMENTS), str(verified), f"{outbox.count('held'):,}", str(told), "")
     stage.expect.equal("kill file removed: verified again", verified, PAYMENTS)
 
 
 def _master_off(stage: Stage, table: page.Table) -> None:
     settings.NOTIFICATIONS_WEBHOOK_ENABLED = False  # the runbook's level 1, option B: this process only
-    verified, told = _pay_some(stage)
+    verified, told = stage.pay_and_count(PAYMENTS)
     table.row("NOTIFICATIONS_WEBHOOK_ENABLED = False", str(PAYMENTS), str(verified), "", str(told), "")
     stage.expect.equal("master switch off: verified, notified", (verified, told), (0, PAYMENTS))
     settings.NOTIFICATIONS_WEBHOOK_ENABLED = True
-    verified, told = _pay_some(stage)
+    verified, told = stage.pay_and_count(PAYMENTS)
     table.row("NOTIFICATIONS_WEBHOOK_ENABLED = True", str(PAYMENTS), str(verified), "", str(told), "")
     stage.expect.equal("master switch on again: verified, notified", (verified, told), (PAYMENTS, PAYMENTS))
 
@@ -165,12 +165,3 @@ def _verified(stage: Stage) -> int:
 
 def _paid() -> int:
     return PaymentVerification.objects.filter(status="verified").count()
-
-
-def _pay_some(stage: Stage) -> tuple[int, int]:
-    """Verify some payments; return how many the receiver verified and how many were notified."""
-    stage.newly_verified()
-    before, _ = stage.recorded()
-    stage.pay(PAYMENTS)
-    stage.wait_until_sent()
-    return len(stage.newly_verified()), stage.recorded()[0] - before

@@ -68,6 +68,7 @@ def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess
         "released",
         "master switch",
         "personal data",
+        "trip file",
     ):
         assert word in names, word
 

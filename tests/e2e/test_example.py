@@ -90,6 +90,7 @@ def test_every_environments_settings_pass_the_system_checks(settings: str, tmp_p
         WEBHOOK_SECRET=SECRET,
         WEBHOOK_ENDPOINT="https://api.deltacrown.example/webhooks/inbound",
         DELTACROWN_LOG=str(tmp_path / "log"),
+        ROLLOUT_KILL_FILE=str(tmp_path / "kill"),
     )
 
     assert done.returncode == 0, done.stderr
@@ -110,6 +111,7 @@ def test_production_is_fit_to_be_deployed(tmp_path: Path) -> None:
         "WEBHOOK_SECRET": SECRET,
         "NOTIFICATIONS_WEBHOOK_ENABLED": "true",
         "DELTACROWN_LOG": str(tmp_path / "log"),
+        "ROLLOUT_KILL_FILE": str(tmp_path / "kill"),
     }
 
     checked = manage("production", "check", "--deploy", "--fail-level", "WARNING", **given)
@@ -136,6 +138,7 @@ def test_untouched_the_production_settings_send_nothing(tmp_path: Path) -> None:
         DJANGO_SECRET_KEY="x" * 60,
         WEBHOOK_SECRET=SECRET,
         DELTACROWN_LOG=str(tmp_path / "log"),
+        ROLLOUT_KILL_FILE=str(tmp_path / "kill"),
     )
 
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from deltacrown.logs import logging_to
 from deltacrown.settings.base import *  # noqa: F403
-from deltacrown.settings.base import ROLLOUT, WEBHOOKS
+from deltacrown.settings.base import BASE_DIR, ROLLOUT, WEBHOOKS
 
 SECRET_KEY = "for-tests-only"
 ALLOWED_HOSTS = ["testserver"]
@@ -29,6 +29,7 @@ ROLLOUT = {
     **ROLLOUT,
     "SOURCE": "settings",
     "FLAGS": {"tournament-webhooks": {"percentage": "100", "unit": "tournament_id"}},
+    "KILL_FILE": str(BASE_DIR / "kill-of-tests"),  # not the host's: neither stops the other
 }
 WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "test"}
 
