@@ -112,10 +112,6 @@ class OrmStores:
             row = cursor.fetchone()
         return BreakerState() if row is None else load_state(row[0])
 
-    def breaker_after(self, endpoint_id: str, step: Step) -> BreakerState:
-        """Return what the table holds: the step may be what one process believes."""
-        return self.breaker(endpoint_id)
-
     def acted(self, webhook_id: str) -> None:
         """Keep an effect where it commits with its claim."""
         with connections[ALIAS].cursor() as cursor:

@@ -134,7 +134,7 @@ class SimBreakers:
         world = self._world
         before = world.stores.breaker(endpoint_id)
         step = self._real.apply(endpoint_id, command, now=now, jitter_value=jitter_value)
-        after = world.stores.breaker_after(endpoint_id, step)
+        after = world.stores.breaker(endpoint_id)
         moved = Moved(before=before, step=step, after=after, was_away=self._real.was_away)
         world.judge.breaker(endpoint_id, command, moved, store_now=world.store_clock())
         journal = self._process.journal

@@ -7,6 +7,7 @@ fails either was carried out whole or not at all, and the judge is told of what 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Step
@@ -14,7 +15,7 @@ from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.outbox.base import Operations, Outbox, Row, State
 from webhooks_core.outbox.memory import MemoryOutbox, MemoryRows
 from webhooks_core.rate import Grant, RatePolicy
-from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore
+from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore, told
 from webhooks_core.stores.rates import MemoryRateStore, RateStore
 from webhooks_core.stores.replay import MemoryReplayStore, ReplayStore
 
@@ -77,10 +78,6 @@ class Stores(Protocol):
 
     def breaker(self, endpoint_id: str) -> BreakerState:
         """Return what the store holds of a breaker, whatever any process believes."""
-        ...
-
-    def breaker_after(self, endpoint_id: str, step: Step) -> BreakerState:
-        """Return the same, right after *step*."""
         ...
 
     def acted(self, webhook_id: str) -> None:
@@ -146,10 +143,6 @@ class MemoryStores:
         """Return the one state there is."""
         return self.breakers.state(endpoint_id, now=self._world.store_clock())
 
-    def breaker_after(self, endpoint_id: str, step: Step) -> BreakerState:
-        """Return what the step says: it is the one state."""
-        return step.state
-
     def acted(self, webhook_id: str) -> None:
         """Keep an effect."""
         self._effects.append(webhook_id)
@@ -179,7 +172,7 @@ class MemoryStores:
 
 
 class _ByStoreClock:
-    """Shared breakers that go by a clock of their own, as those in Redis do."""
+    """Shared breakers that go by a clock of their own, and tell by the caller's, as those in Redis do."""
 
     def __init__(self, real: BreakerStore, world: World) -> None:
         self._real = real
@@ -189,13 +182,15 @@ class _ByStoreClock:
 
     def apply(self, endpoint_id: str, command: Command, *, now: float, jitter_value: float = 0.0) -> Step:
         """Apply it now, by the store's clock."""
-        return self._real.apply(
-            endpoint_id, command, now=self._world.store_clock(), jitter_value=jitter_value
-        )
+        store_now = self._world.store_clock()
+        step = self._real.apply(endpoint_id, command, now=store_now, jitter_value=jitter_value)
+        return told(step, ahead=store_now - now)
 
     def state(self, endpoint_id: str, *, now: float) -> BreakerState:
         """Return the state now, by the store's clock."""
-        return self._real.state(endpoint_id, now=self._world.store_clock())
+        store_now = self._world.store_clock()
+        state = self._real.state(endpoint_id, now=store_now)
+        return told(Step(state=state), ahead=store_now - now).state
 
 
 class _RatesByStoreClock:
@@ -207,7 +202,11 @@ class _RatesByStoreClock:
 
     def take(self, endpoint_id: EndpointId, wanted: int, *, policy: RatePolicy, now: float) -> Grant:
         """Take now, by the store's clock."""
-        return self._real.take(endpoint_id, wanted, policy=policy, now=self._world.store_clock())
+        store_now = self._world.store_clock()
+        grant = self._real.take(endpoint_id, wanted, policy=policy, now=store_now)
+        if grant.retry_at is None:
+            return grant
+        return replace(grant, retry_at=grant.retry_at - store_now + now)
 
     def give_back(self, endpoint_id: EndpointId, unused: int, *, policy: RatePolicy, now: float) -> None:
         """Give back now, by the store's clock."""

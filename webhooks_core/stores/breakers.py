@@ -9,6 +9,7 @@ before any other command is applied. Explained in docs/explanation/breaker.md.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import count
 from threading import Lock
 from typing import Protocol
@@ -18,6 +19,7 @@ from webhooks_core.breaker import (
     BreakerPolicy,
     BreakerState,
     Command,
+    Refused,
     State,
     Step,
     Succeeded,
@@ -44,7 +46,9 @@ class BreakerStore(Protocol):
         Args:
             endpoint_id: Which breaker; one that was never seen is closed.
             command: See `webhooks_core.breaker`.
-            now: Epoch seconds; a store with a clock of its own may go by that.
+            now: Epoch seconds; a store with a clock of its own goes by that one, and tells `retry_at` by
+                this one, so that a caller whose clock is off neither asks too early, again and again, nor
+                too late.
             jitter_value: Chance in [0, 1).
         """
         ...
@@ -52,6 +56,17 @@ class BreakerStore(Protocol):
     def state(self, endpoint_id: str, *, now: float) -> BreakerState:
         """Return what is known of one breaker, all successes that were told included."""
         ...
+
+
+def told(step: Step, *, ahead: float) -> Step:
+    """Return *step* as a caller is told it whose clock the store's is *ahead* of, by so many seconds."""
+    if not ahead:
+        return step
+    answer = step.answer
+    if isinstance(answer, Refused):
+        answer = Refused(retry_at=answer.retry_at - ahead)
+    state = replace(step.state, retry_at=step.state.retry_at - ahead)
+    return replace(step, state=state, answer=answer)
 
 
 class ClosedPath:

@@ -31,7 +31,7 @@ from webhooks_core.breaker import (
 from webhooks_core.errors import StoreUnavailable
 from webhooks_core.stores.breaker_log import APPEND, Entry, LogReply, LogView, is_worth_keeping
 from webhooks_core.stores.breaker_text import Record
-from webhooks_core.stores.breakers import ClosedPath
+from webhooks_core.stores.breakers import ClosedPath, told
 from webhooks_core.stores.redis_connection import RedisConnection, Script, StoreClock
 
 SNAPSHOT_SECONDS = 0.25
@@ -121,7 +121,8 @@ class RedisBreakerStore:
         with kept.lock:
             # Counted from here: where Redis is away the thread before us has noticed, and nobody tries.
             begun = self._redis.monotonic()
-            return self._applied(endpoint_id, kept, record, now=now, begun=begun)
+            step = self._applied(endpoint_id, kept, record, now=now, begun=begun)
+            return told(step, ahead=self._ahead(kept, now=now))
 
     def state(self, endpoint_id: str, *, now: float) -> BreakerState:
         """Return the state of one breaker: what the fleet has told, and every success of our own."""
@@ -131,7 +132,7 @@ class RedisBreakerStore:
             waiting = self._waiting(kept)
             if self._exchange(endpoint_id, kept, waiting, now=now, begun=begun) is None:
                 self._alone(kept, waiting, now=now)
-            return kept.state
+            return told(Step(state=kept.state), ahead=self._ahead(kept, now=now)).state
 
     def _applied(self, endpoint_id: str, kept: _Kept, record: Record, *, now: float, begun: float) -> Step:
         """Take *record* to the log where it can matter there; answer from what is known where it cannot."""
@@ -227,6 +228,10 @@ class RedisBreakerStore:
         if self._clock is StoreClock.CALLER or kept.offset is None:
             return now
         return tick + kept.offset
+
+    def _ahead(self, kept: _Kept, *, now: float) -> float:
+        """Return the store's clock minus the caller's."""
+        return self._moment(kept, now=now, tick=self._redis.monotonic()) - now
 
     def _endpoint(self, endpoint_id: str) -> _Kept:
         pid, endpoints = self._held

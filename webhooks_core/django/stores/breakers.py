@@ -33,7 +33,7 @@ from webhooks_core.django.outbox.database import Database
 from webhooks_core.django.stores.line import DatabaseLine
 from webhooks_core.errors import StoreUnavailable
 from webhooks_core.stores.breaker_text import dump_state, load_state
-from webhooks_core.stores.breakers import ClosedPath
+from webhooks_core.stores.breakers import ClosedPath, told
 
 SNAPSHOT_SECONDS = 0.25
 """How old a state may be that admits without asking the database (DESIGN §5)."""
@@ -170,7 +170,7 @@ class DatabaseBreakerStore:
             step = self._alone(decided(kept.state, at), known=kept.state, now=at)
         kept.follow(step.state, now=now)
         kept.fresh_until = self._monotonic() + self._snapshot_seconds
-        return _told(step, ahead=kept.ahead)
+        return told(step, ahead=kept.ahead)
 
     def _written(
         self, endpoint_id: str, decided: Callable[[BreakerState, float], Step], *, now: float
@@ -202,14 +202,3 @@ class DatabaseBreakerStore:
         if step.changes:
             return replace(step, state=replace(step.state, generation=next(self._numbers)))
         return step
-
-
-def _told(step: Step, *, ahead: float) -> Step:
-    """Return *step* by the clock of a caller that the store's is ahead of."""
-    if not ahead:
-        return step
-    answer = step.answer
-    if isinstance(answer, Refused):
-        answer = Refused(retry_at=answer.retry_at - ahead)
-    state = replace(step.state, retry_at=step.state.retry_at - ahead)
-    return replace(step, state=state, answer=answer)

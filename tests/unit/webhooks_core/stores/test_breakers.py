@@ -7,15 +7,18 @@ import tracemalloc
 from webhooks_core.breaker import (
     Admit,
     BreakerPolicy,
+    BreakerState,
     Cell,
     Failed,
     Force,
     ForcedMode,
+    Refused,
     State,
+    Step,
     Succeeded,
     Ticket,
 )
-from webhooks_core.stores.breakers import MemoryBreakerStore
+from webhooks_core.stores.breakers import MemoryBreakerStore, told
 
 NOW = 1_763_000_000.0
 
@@ -155,3 +158,15 @@ def test_a_hundred_thousand_refusals_leave_nothing() -> None:
     tracemalloc.stop()
 
     assert grown < 64 * 1024
+
+
+def test_a_step_is_told_by_the_clock_of_whoever_asked() -> None:
+    """The store's is 12 s ahead: what it lets through at 60 s, the caller may ask for at 48 s of its own."""
+    state = BreakerState(state=State.OPEN, retry_at=NOW + 60)
+    refused = Step(state=state, answer=Refused(retry_at=NOW + 60))
+    admitted = Step(state=BreakerState(), answer=Ticket(generation=0))
+
+    assert told(refused, ahead=12.0).answer == Refused(retry_at=NOW + 48)
+    assert told(refused, ahead=12.0).state.retry_at == NOW + 48
+    assert told(refused, ahead=0.0) is refused
+    assert told(admitted, ahead=12.0).answer is admitted.answer
