@@ -26,6 +26,7 @@ from rollout.sources.syntax import RefusedNumber
 FLAG = FlagKey("tournament-webhooks")
 NOW = 1_763_000_000.0
 IN_CI = 5_000
+STAGE_KEYS = ("percentage", "bake", "rate_per_second", "approval", "shadow")
 
 # What a hand, a template engine or a merge may leave behind.
 ODD: list[Any] = [
@@ -78,10 +79,7 @@ def table(rng: random.Random, *names: str) -> Any:
 
 def stages(rng: random.Random) -> Any:
     """A list of stages, mostly in order."""
-    found = [
-        table(rng, "percentage", "bake", "rate_per_second", "approval", "shadow")
-        for _ in range(rng.randrange(4))
-    ]
+    found = [table(rng, *STAGE_KEYS) for _ in range(rng.randrange(4))]
     for number, each in enumerate(found):
         if isinstance(each, dict) and rng.random() < 0.9:
             each["percentage"] = [5, 25, "50", 100][number]

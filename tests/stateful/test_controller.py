@@ -167,7 +167,7 @@ class ControllerMachine(RuleBasedStateMachine):
             assert baked >= before.plan.stages[before.stage].bake_seconds
             assert all(freeze.until(situation.now) is None for freeze in self.plan.freezes)
             assert before.ceiling is not None
-            following = [each for each in before.plan.stages if each.percentage > before.ceiling][0]
+            following = next(each for each in before.plan.stages if each.percentage > before.ceiling)
             assert after.ceiling == following.percentage, "one stage at a time"
             assert not following.approval or before.has_approved(after.ceiling)
         elif isinstance(command, Advance):

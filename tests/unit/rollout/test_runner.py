@@ -298,6 +298,18 @@ def test_a_lease_must_be_above_nothing(world: World) -> None:
         world.runner(lease_seconds=0)
 
 
+def test_by_default_nobody_is_killed_nobody_counts_and_nobody_listens(world: World) -> None:
+    """A runner needs a store, a watch, a plan and a name."""
+    runner = Runner(FLAG, world.store, world.eyes, plan=world.read_plan, owner="host/0")  # type: ignore[arg-type]
+    runner.obey(Start(by=ANNA))
+
+    made = runner.tick()
+
+    assert made.outcome is Outcome.WRITTEN
+    assert made.situation is not None
+    assert made.situation.next_cohort is None
+
+
 # The ways that lead along the rows of the controller's table, as (standing, seconds, command) triples.
 SCRIPTS: dict[str, list[tuple[Standing | None, float, Command | None]]] = {
     "to the end": [(PASS, 15.0, None)] * 10,

@@ -114,11 +114,10 @@ def test_a_memory_that_cannot_be_read_is_counted_anew() -> None:
     assert source.asked == [minute_of(NOW)]
 
 
+NAMES = ("ok", "failed_timeout", "unanswered", "openings", "attempts")
 COUNTS = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(
-        ("ok", "failed_timeout", "unanswered", "openings", "attempts"), st.integers(0, 50)
-    ),
+    optional=dict.fromkeys(NAMES, st.integers(0, 50)),
 )
 ROWS = st.lists(
     st.builds(
@@ -160,6 +159,8 @@ WHOLE = evidence_text.dumps(
         WHOLE.replace('"openings":1', '"nonsense":1'),
         WHOLE.replace("[[", "[7,[", 1),
         WHOLE.replace('"main":[', '"main":["x",'),
+        WHOLE.replace("[0,0,0]", "[0,0]"),
+        WHOLE.replace("[0,0,0]", '"none"'),
         WHOLE.replace('"cusum":', '"cusum":{},"x":'),
     ],
 )
