@@ -121,6 +121,10 @@ class Counts:
         """Return the count of *column*."""
         return self._counts.get(column, default)
 
+    def items(self) -> Iterable[tuple[str, int]]:
+        """Return the columns that are not 0, with their counts."""
+        return self._counts.items()
+
     def as_dict(self) -> dict[str, int]:
         """Return the columns that are not 0: what to add to a row, or JSON."""
         return dict(self._counts)

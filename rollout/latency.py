@@ -10,6 +10,7 @@ docs/explanation/guard.md.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol
@@ -23,10 +24,10 @@ _STEPS_DOWN, _STEPS_UP = 41, 51
 
 
 class Counted(Protocol):
-    """Counts by column; a dictionary is one."""
+    """Counts by column; a dictionary is one. Columns that it does not have are 0."""
 
-    def get(self, column: str, default: int, /) -> int:
-        """Return the count of *column*, or *default*."""
+    def items(self) -> Iterable[tuple[str, int]]:
+        """Return the columns that were counted, with their counts."""
         ...
 
 
@@ -52,10 +53,13 @@ class Buckets:
     prefix: str
     edges: tuple[int, ...]
     columns: tuple[str, ...] = field(init=False)
+    #: Column → its place among the buckets.
+    places: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         columns = tuple(f"{self.prefix}_{number:02}" for number in range(len(self.edges) + 1))
         object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "places", {column: place for place, column in enumerate(columns)})
 
     def column(self, seconds: float) -> str:
         """Return the column in which *seconds* counts."""
@@ -63,16 +67,18 @@ class Buckets:
 
     def total(self, counts: Counted) -> int:
         """Return how many values were counted."""
-        return sum(counts.get(column, 0) for column in self.columns)
+        places = self.places
+        return sum([count for column, count in counts.items() if column in places])
 
     def below(self, counts: Counted, limit: int) -> int:
         """Return how many values are surely below *limit* microseconds."""
-        return sum(counts.get(column, 0) for column in self.columns[: bisect_right(self.edges, limit)])
+        places, end = self.places, bisect_right(self.edges, limit)
+        return sum([count for column, count in counts.items() if places.get(column, end) < end])
 
     def above(self, counts: Counted, limit: int) -> int:
         """Return how many values are surely above *limit* microseconds."""
-        first = next((place for place, edge in enumerate(self.edges) if edge > limit), len(self.edges))
-        return sum(counts.get(column, 0) for column in self.columns[first + 1 :])
+        places, last = self.places, bisect_right(self.edges, limit)
+        return sum([count for column, count in counts.items() if places.get(column, -1) > last])
 
     def is_below(self, counts: Counted, limit: int, *, percent: int) -> bool:
         """Return whether the quantile is surely below *limit* microseconds; without values it is not."""
@@ -89,7 +95,8 @@ class Buckets:
 
         In the last bucket, which has no end, it is the bucket's beginning.
         """
-        sums = list(accumulate(counts.get(column, 0) for column in self.columns))
+        known = dict(counts.items())
+        sums = list(accumulate(known.get(column, 0) for column in self.columns))
         if not sums[-1]:
             return None
         place = next(place for place, total in enumerate(sums) if total >= rank(sums[-1], percent))

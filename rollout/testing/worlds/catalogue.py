@@ -94,7 +94,7 @@ def _theirs() -> Iterator[Kind]:
                     health=Health(success=0.0, is_answering=is_answering), lasts=1_800.0, endpoints=1
                 )
                 world = World(name=f"one of five dead, {how}, {rate}/min", per_minute=rate, endpoints=5,
-                              hours=4.0, fault=fault, has_breaker=has_breaker)  # fmt: skip
+                              hours=3.0, fault=fault, has_breaker=has_breaker)  # fmt: skip
                 yield Kind(group="one receiver of five dead for 30 min", world=world, promise=_NOT_ONE,
                            in_ci=1 if has_breaker else 0)  # fmt: skip
     for rate in (1, 5, 10, 50):
