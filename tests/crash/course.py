@@ -98,6 +98,7 @@ class Director:
             if self.chance.random() < OTHERS:
                 time.sleep(self.chance.uniform(0.0, 0.2))
                 self._replace(self.chance.choice(self.scene.living(victim)))
+        self.scene.until(self.scene.is_served, what="the receiver")
         time.sleep(self.chance.uniform(0.2, 0.6))
 
     def _loaded_worker(self) -> Actor:

@@ -84,7 +84,8 @@ class Scene:
     def worker(self, name: str, *more: str, outbox: dict[str, Any] | None = None) -> Actor:
         """Start `manage.py webhooks worker`; *outbox* is how it reaches the database, where that differs."""
         return self._start(
-            Victim.WORKER, name, "django", "webhooks", "worker", "--name", name, "--threads", "4",
+            Victim.WORKER, name, "django", "webhooks", "worker", "--name", name,
+            "--threads", "4", "--batch", "8",
             "--lease", str(self.lease_seconds), "--poll", str(self.poll_seconds), *more, outbox=outbox,
         )  # fmt: skip
 
@@ -177,6 +178,14 @@ class Scene:
         """How many rows are on their way."""
         ((count,),) = self.ask("SELECT count(*) FROM webhooks_delivery WHERE state IN ('pending', 'claimed')")
         return int(count)
+
+    def is_served(self) -> bool:
+        """Whether the receiver listens."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def spare_producers(self, *, above: int) -> None:
         """Let producers pause while more rows than that are on their way, or go on."""

@@ -34,4 +34,4 @@ def test_nothing_is_lost_and_nothing_happens_twice(
     assert ran.figures.kills[Victim.PRODUCER] >= 1
     assert ran.figures.kills[Victim.RECEIVER] >= 1
     assert ran.figures.hits > CYCLES / 2, "most kills must meet a worker that had claimed rows"
-    assert ran.figures.events > 100
+    assert ran.figures.events > 3 * CYCLES
