@@ -203,7 +203,9 @@ class Sender:
             raise
         record = AttemptRecord(
             attempt=delivery.attempt,
-            outcome=outcome.classify(result, attempt=delivery.attempt, sent_before=delivery.sent_before),
+            outcome=outcome.classify(
+                result, attempt=delivery.attempt, sent_before=delivery.sent_before or _is_repeat(result)
+            ),
             started_at=now,
             elapsed_seconds=max(0.0, self._monotonic() - begun),
             status=None if isinstance(result, Exception) else result.status,
@@ -348,6 +350,11 @@ class Sender:
 
     def _tell(self, fact: events.Fact) -> None:
         emit(self._observer, fact)
+
+
+def _is_repeat(result: Response | Exception) -> bool:
+    """Return whether the request was written twice within its attempt, so that the first may have arrived."""
+    return not isinstance(result, Exception) and result.is_repeat
 
 
 class _Names(TypedDict):

@@ -43,6 +43,7 @@ class FakeTransport:
             headers={name.lower(): value for name, value in response.headers.items()},
             body=response.body[:MAX_RESPONSE_BYTES],
             elapsed_seconds=response.elapsed_seconds,
+            is_repeat=response.is_repeat,
         )
 
     def close(self) -> None:

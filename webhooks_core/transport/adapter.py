@@ -110,7 +110,9 @@ class PinnedPool(HTTPConnectionPool):
             with contextlib.suppress(Dropped):
                 return self._exchange(kept, message, deadline=timeout.deadline)
         try:
-            return self._exchange(self._open(timeout.deadline), message, deadline=timeout.deadline)
+            reader = self._exchange(self._open(timeout.deadline), message, deadline=timeout.deadline)
+            reader.is_repeat = kept is not None
+            return reader
         except Dropped:
             raise ResponseBroken("the connection ended without an answer", phase="headers") from None
 

@@ -100,12 +100,15 @@ class Response:
         headers: Lower-case names; only those that somebody decides by (`retry-after`, `content-type`).
         body: At most `MAX_RESPONSE_BYTES`, undecoded, possibly cut. Never shown by `repr`.
         elapsed_seconds: From the call until here, name resolution included.
+        is_repeat: The request was written once before within this attempt, on a kept connection that dropped,
+            and may have arrived then.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     elapsed_seconds: float = 0.0
+    is_repeat: bool = False
 
 
 @runtime_checkable

@@ -116,6 +116,7 @@ class RequestsTransport:
             headers=reader.headers,
             body=bytes(reader.body),
             elapsed_seconds=deadline.elapsed(),
+            is_repeat=reader.is_repeat,
         )
 
     def _enter_process(self) -> World:

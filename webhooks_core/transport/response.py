@@ -99,6 +99,7 @@ class ResponseReader:
         received: Bytes fed so far.
         done: True once nothing more is to be read.
         reusable: True when the connection may carry another request.
+        is_repeat: True when the request had been written before, on a connection that dropped.
     """
 
     __slots__ = (
@@ -111,6 +112,7 @@ class ResponseReader:
         "body",
         "done",
         "headers",
+        "is_repeat",
         "received",
         "reusable",
         "status",
@@ -123,6 +125,7 @@ class ResponseReader:
         self.received = 0
         self.done = False
         self.reusable = False
+        self.is_repeat = False
         self._held = bytearray()
         self._head: Head | None = None
         self._head_only = head_only

@@ -84,7 +84,12 @@ def test_a_kept_connection_that_drops_before_an_answer_is_replaced_once(
     receiver = serve(drops_the_second, tls=authority.server("127.0.0.1") if scheme == "https" else None)
     request = attempt(receiver.url(scheme=scheme), ca_bundle=authority.bundle)
 
-    assert [transport.send(request).status for _ in range(3)] == [200, 200, 200]
+    answers = [transport.send(request) for _ in range(3)]
+    assert [(answer.status, answer.is_repeat) for answer in answers] == [
+        (200, False),
+        (200, True),
+        (200, False),
+    ]
     assert receiver.connections == 2
     assert len(receiver.requests) == 4
 

@@ -357,6 +357,17 @@ def test_a_receiver_that_knows_the_id_after_a_crash_has_not_rejected_the_signatu
     assert (settlement.record.attempt, settlement.record.outcome) == (1, outcome)
 
 
+def test_a_request_that_was_written_twice_may_meet_its_own_mark(desk: Desk) -> None:
+    """A receiver that dies on a kept connection, its id marked, refuses the repetition in the same attempt."""
+    duplicate = Response(status=401, body=b"Duplicate webhook (replay detected)", is_repeat=True)
+    desk.answers(duplicate)
+
+    settlement = desk.attempt()
+
+    assert isinstance(settlement, DeadLettered)
+    assert settlement.outcome is Outcome.DUPLICATE_UNCONFIRMED
+
+
 @pytest.mark.parametrize("answer", [503, 401, TimedOut()], ids=["retried", "final", "timed-out"])
 def test_every_attempt_leaves_word_that_it_was_made(desk: Desk, answer: Answer) -> None:
     """So that the next request of the same id is known to be a later one, whatever its number."""
