@@ -9,8 +9,8 @@ is first used, so that `import rollout` costs next to nothing and loads nothing 
     if gate(tournament_id):
         ...
 
-The rings, from the inside: values (errors, percentage, context, flags, decision, controls, events), logic
-(bucketing, rules, evaluator), services (live, gate), adapters (sources, observers, django). The map is
+The rings, from the inside: values (errors, percentage, flags, plan …), logic (bucketing, evaluator, guard,
+controller …), services (live, gate, runner), adapters (sources, stores, observers, django). The map is
 docs/explanation/architecture.md.
 """
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
         ConfigError,
         FlagNotFound,
         InvalidContext,
+        JournalBroken,
         RolloutError,
+        StoreConflict,
         TargetingKeyMissing,
+        TransitionError,
         TypeMismatch,
     )
     from rollout.evaluator import evaluate, evaluate_strict
@@ -38,20 +41,25 @@ if TYPE_CHECKING:
     from rollout.live import LiveFlags
     from rollout.observers.log import LogObserver
     from rollout.percentage import Percentage
+    from rollout.plan import Plan, Stage
+    from rollout.rollout_state import RolloutState
+    from rollout.runner import Runner
     from rollout.snapshot import Snapshot, SourceStatus
     from rollout.sources.base import FlagSource
     from rollout.sources.env import EnvironmentSource
     from rollout.sources.file import FileSource
     from rollout.sources.kill import KillFile
     from rollout.sources.memory import MappingSource
+    from rollout.stores.base import RolloutStore
+    from rollout.stores.memory import MemoryRolloutStore
 
 _NAMES = {
     "context": ("EvaluationContext",),
     "controls": ("Controls", "KillState"),
     "decision": ("Decision", "ErrorCode", "Reason"),
     "errors": (
-        *("ConfigError", "FlagNotFound", "InvalidContext"),
-        *("RolloutError", "TargetingKeyMissing", "TypeMismatch"),
+        *("ConfigError", "FlagNotFound", "InvalidContext", "JournalBroken", "RolloutError"),
+        *("StoreConflict", "TargetingKeyMissing", "TransitionError", "TypeMismatch"),
     ),
     "evaluator": ("evaluate", "evaluate_strict"),
     "events": ("Evaluated", "Fact", "Observer", "RolloutChanged", "SnapshotLoaded", "SourceProblem"),
@@ -60,12 +68,17 @@ _NAMES = {
     "live": ("LiveFlags",),
     "observers.log": ("LogObserver",),
     "percentage": ("Percentage",),
+    "plan": ("Plan", "Stage"),
+    "rollout_state": ("RolloutState",),
+    "runner": ("Runner",),
     "snapshot": ("Snapshot", "SourceStatus"),
     "sources.base": ("FlagSource",),
     "sources.env": ("EnvironmentSource",),
     "sources.file": ("FileSource",),
     "sources.kill": ("KillFile",),
     "sources.memory": ("MappingSource",),
+    "stores.base": ("RolloutStore",),
+    "stores.memory": ("MemoryRolloutStore",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -86,23 +99,32 @@ __all__ = [
     "FlagSource",
     "Gate",
     "InvalidContext",
+    "JournalBroken",
     "KillFile",
     "KillState",
     "LiveFlags",
     "LogObserver",
     "MappingSource",
+    "MemoryRolloutStore",
     "Observer",
     "Operator",
     "Percentage",
+    "Plan",
     "Reason",
     "RolloutChanged",
     "RolloutError",
+    "RolloutState",
+    "RolloutStore",
     "Rule",
+    "Runner",
     "Snapshot",
     "SnapshotLoaded",
     "SourceProblem",
     "SourceStatus",
+    "Stage",
+    "StoreConflict",
     "TargetingKeyMissing",
+    "TransitionError",
     "TypeMismatch",
     "Variants",
     "evaluate",

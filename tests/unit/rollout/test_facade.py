@@ -12,11 +12,13 @@ import rollout.testing
 
 PINNED = """
 Condition ConfigError Controls Decision EnvironmentSource ErrorCode Evaluated EvaluationContext Fact
-FileSource Flag FlagKey FlagNotFound FlagSource Gate InvalidContext KillFile KillState LiveFlags
-LogObserver MappingSource Observer Operator Percentage Reason RolloutChanged RolloutError Rule Snapshot
-SnapshotLoaded SourceProblem SourceStatus TargetingKeyMissing TypeMismatch Variants evaluate evaluate_strict
+FileSource Flag FlagKey FlagNotFound FlagSource Gate InvalidContext JournalBroken KillFile KillState
+LiveFlags LogObserver MappingSource MemoryRolloutStore Observer Operator Percentage Plan Reason
+RolloutChanged RolloutError RolloutState RolloutStore Rule Runner Snapshot SnapshotLoaded SourceProblem
+SourceStatus Stage StoreConflict TargetingKeyMissing TransitionError TypeMismatch Variants evaluate
+evaluate_strict
 """
-PINNED_TESTING = "FlagSourceContract ManualClock RecordingObserver override_flag"
+PINNED_TESTING = "FlagSourceContract ManualClock RecordingObserver RolloutStoreContract override_flag"
 
 
 @pytest.mark.parametrize(
