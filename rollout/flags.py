@@ -9,6 +9,7 @@ docs/reference/flag-file.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -17,8 +18,21 @@ from typing import Literal, NewType, TypeAlias
 from rollout.context import unit_text
 from rollout.errors import ConfigError, InvalidContext, TargetingKeyMissing
 from rollout.percentage import Percentage
+from rollout.variants import DEFAULT_VARIANTS, Json, Variants, checked_name, value_of
 
-__all__ = ["Condition", "Flag", "FlagKey", "Operator", "Rule", "Scalar", "Serve", "Variants", "units_of"]
+__all__ = [
+    "DEFAULT_VARIANTS",
+    "Condition",
+    "Flag",
+    "FlagKey",
+    "Operator",
+    "Rule",
+    "Scalar",
+    "Serve",
+    "Variants",
+    "metadata_of",
+    "units_of",
+]
 
 FlagKey = NewType("FlagKey", str)
 
@@ -27,13 +41,12 @@ Scalar: TypeAlias = str | int | Decimal | bool
 #: What a rule gives the units it matches: the flag on, off, or on for a share of them.
 Serve: TypeAlias = Literal["on", "off"] | Percentage
 
-# Salt and key are hashed and written into URLs, file names and log lines alike (the contract §2).
-_NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 # Digits before, and after, the point of a number in a rule: far beyond any attribute, and short in every
 # file.
 _MOST_DIGITS = 40
+_MOST_METADATA = 16
 
 
 class Operator(StrEnum):
@@ -130,23 +143,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variants:
-    """The names of the two values, as decisions and metrics show them."""
-
-    on: str = "on"
-    off: str = "off"
-
-    def __post_init__(self) -> None:
-        for name in (self.on, self.off):
-            _match(_NAME, name, "variants", "letters, digits, '.', '_' and '-'")
-        if self.on == self.off:
-            raise ConfigError("variants", "on and off must have different names")
-
-
-DEFAULT_VARIANTS = Variants()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
     """A decision point and who is in.
 
@@ -160,7 +156,8 @@ class Flag:
         forced_on: Units that are in whatever the percentage; the texts of `context.unit_text`.
         forced_off: Units that are out whatever else, `forced_on` included.
         rules: Asked in order, after the forced units and before the percentage.
-        variants: The names of the two values.
+        variants: The two values and their names.
+        metadata: What OpenFeature hands out beside the value, by name: text, numbers, booleans; 16 at most.
         version: The version of the configuration it came from, 0 or more.
 
     Raises:
@@ -177,15 +174,16 @@ class Flag:
     forced_off: frozenset[str] = field(default=frozenset())
     rules: tuple[Rule, ...] = ()
     variants: Variants = DEFAULT_VARIANTS
+    metadata: tuple[tuple[str, Scalar], ...] = ()
     version: int = 0
 
     def __post_init__(self) -> None:
-        _match(_NAME, self.key, "key", "letters, digits, '.', '_' and '-'")
+        checked_name(self.key, "key")
         if not self.salt:
             object.__setattr__(self, "salt", self.key)
         elif self.salt is not self.key:
-            _match(_NAME, self.salt, "salt", "letters, digits, '.', '_' and '-'")
-        _match(_NAME, self.algorithm, "algorithm", "letters, digits, '.', '_' and '-'")
+            checked_name(self.salt, "salt")
+        checked_name(self.algorithm, "algorithm")
         _match(_WORD, self.unit, "unit", "a name: a letter or '_', then letters, digits and '_'")
         if self.percentage is not None and not isinstance(self.percentage, Percentage):
             raise ConfigError("percentage", "must be a Percentage; use Percentage.parse")
@@ -197,8 +195,31 @@ class Flag:
             object.__setattr__(self, "forced_off", units_of(self.forced_off, path="forced_off"))
         if self.rules and not all(isinstance(rule, Rule) for rule in self.rules):
             raise ConfigError("rules", "must be a tuple of Rule")
+        if self.metadata:
+            object.__setattr__(self, "metadata", metadata_of(self.metadata))
         if type(self.version) is not int or self.version < 0:
             raise ConfigError("version", "must be an integer of 0 or more")
+
+
+def metadata_of(pairs: object) -> tuple[tuple[str, Scalar], ...]:
+    """Return *pairs*, a mapping or name and value one by one, sorted by name.
+
+    Raises:
+        ConfigError: A name is none, a value is no scalar, or there are more than 16.
+    """
+    items = list(pairs.items() if isinstance(pairs, Mapping) else pairs if isinstance(pairs, tuple) else ())
+    if not items or len(items) > _MOST_METADATA:
+        raise ConfigError("metadata", f"must be a table of 1 to {_MOST_METADATA} names and values")
+    for name, _ in items:
+        _match(_ATTRIBUTE, name, "metadata", "a letter or '_', then letters, digits, '_', '.' and '-'")
+    return tuple(sorted((name, _fact(value, f"metadata.{name}")) for name, value in items))
+
+
+def _fact(raw: object, path: str) -> Scalar:
+    value = value_of(raw, path=path)
+    if isinstance(value, Json):
+        raise ConfigError(path, "must be a text, a number or a boolean")
+    return value
 
 
 def units_of(units: object, *, path: str) -> frozenset[str]:

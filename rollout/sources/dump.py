@@ -9,13 +9,13 @@ docs/reference/flag-file.md.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from rollout.flags import DEFAULT_VARIANTS, Condition, Flag, FlagKey, Rule, Variants
+from rollout.jsontext import written
 from rollout.percentage import Percentage
+from rollout.variants import Json, Kind, Value
 
 __all__ = ["SCHEMA", "FlagSet", "checksum", "dumps"]
 
@@ -24,6 +24,7 @@ SCHEMA = 1
 
 # JSON nests by two spaces, as `json.dumps(…, indent=2)` does.
 _INDENT = "  "
+_NAMES = {"on": DEFAULT_VARIANTS.on, "off": DEFAULT_VARIANTS.off}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,12 @@ def dumps(flag_set: FlagSet, *, sealed: bool = False) -> str:
     data["flags"] = {key: {**_flag(flag), "unit": flag.unit} for key, flag in flag_set.flags.items()}
     if sealed:
         data["checksum"] = checksum(flag_set)
-    return _written(data, indent=_INDENT) + "\n"
+    return written(data, indent=_INDENT) + "\n"
 
 
 def checksum(flag_set: FlagSet) -> str:
     """Return "sha256:" and the hex digest of the configuration written compactly, keys sorted, in UTF-8."""
-    return "sha256:" + hashlib.sha256(_written(_data(flag_set), indent="").encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(written(_data(flag_set), indent="").encode()).hexdigest()
 
 
 def _data(flag_set: FlagSet) -> dict[str, object]:
@@ -63,6 +64,7 @@ def _data(flag_set: FlagSet) -> dict[str, object]:
 
 
 def _flag(flag: Flag) -> dict[str, object]:
+    names = {"on": flag.variants.on, "off": flag.variants.off}
     every: dict[str, object] = {
         "percentage": None if flag.percentage is None else str(flag.percentage),
         "unit": flag.unit if flag.unit != "tournament_id" else None,
@@ -72,7 +74,9 @@ def _flag(flag: Flag) -> dict[str, object]:
         "forced_on": sorted(flag.forced_on) or None,
         "forced_off": sorted(flag.forced_off) or None,
         "rules": [_rule(rule) for rule in flag.rules] or None,
-        "variants": None if flag.variants == DEFAULT_VARIANTS else _variants(flag.variants),
+        "variants": None if names == _NAMES else names,
+        "values": None if flag.variants.kind is Kind.BOOLEAN else _values(flag.variants),
+        "metadata": dict(flag.metadata) or None,
     }
     return {name: value for name, value in every.items() if value is not None}
 
@@ -87,28 +91,9 @@ def _condition(condition: Condition) -> dict[str, object]:
     return {"attribute": condition.attribute, "op": str(condition.operator), "value": value}
 
 
-def _variants(variants: Variants) -> dict[str, object]:
-    return {"on": variants.on, "off": variants.off}
+def _values(variants: Variants) -> dict[str, object]:
+    return {variants.on: _plain(variants.on_value), variants.off: _plain(variants.off_value)}
 
 
-def _written(value: object, *, indent: str, before: str = "\n") -> str:
-    """Write *value* as JSON, keys sorted. `json` itself cannot write a Decimal as the number it is."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if not isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    inside = before + indent
-    separator = ": " if indent else ":"
-    if isinstance(value, dict):
-        items = [
-            f"{json.dumps(key)}{separator}{_written(each, indent=indent, before=inside)}"
-            for key, each in sorted(value.items())
-        ]
-    else:
-        items = [_written(each, indent=indent, before=inside) for each in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    if not items:
-        return opening + closing
-    if not indent:
-        return opening + ",".join(items) + closing
-    return f"{opening}{inside}{f',{inside}'.join(items)}{before}{closing}"
+def _plain(value: Value) -> object:
+    return value.exact() if isinstance(value, Json) else value

@@ -24,18 +24,20 @@ from rollout.flags import (
     Scalar,
     Serve,
     Variants,
+    metadata_of,
     units_of,
 )
 from rollout.percentage import Percentage
 from rollout.sources.dump import SCHEMA, FlagSet, checksum, dumps
 from rollout.sources.syntax import RefusedNumber, read_json, read_toml
+from rollout.variants import value_of
 
 __all__ = ["SCHEMA", "FlagSet", "checksum", "dumps", "loads_json", "loads_toml", "parse", "parse_flag"]
 
 _FILE_KEYS = ("schema", "version", "flags", "checksum")
 _FLAG_KEYS = (
     *("percentage", "unit", "enabled", "salt", "algorithm"),
-    *("forced_on", "forced_off", "rules", "variants"),
+    *("forced_on", "forced_off", "rules", "variants", "values", "metadata"),
 )
 _RULE_KEYS = ("if", "serve")
 _CONDITION_KEYS = ("attribute", "op", "value")
@@ -115,7 +117,8 @@ def parse_flag(key: str, body: object, *, version: int = 0) -> Flag:
             forced_on=_units(data, "forced_on"),
             forced_off=_units(data, "forced_off"),
             rules=_each(data["rules"], "rules", _rule) if "rules" in data else (),
-            variants=_variants(data["variants"]) if "variants" in data else DEFAULT_VARIANTS,
+            variants=_variants(data) if "variants" in data or "values" in data else DEFAULT_VARIANTS,
+            metadata=_metadata(data["metadata"]) if "metadata" in data else (),
             version=version,
         )
     except ConfigError as error:
@@ -171,11 +174,37 @@ def _scalar(value: object) -> Scalar:
     return exact
 
 
-def _variants(value: object) -> Variants:
-    data = _table(value, "variants", ("on", "off"))
+def _variants(flag: Mapping[str, object]) -> Variants:
+    names = _table(flag.get("variants", {}), "variants", ("on", "off"))
+    on = _text(names.get("on", "on"), "variants.on")
+    off = _text(names.get("off", "off"), "variants.off")
+    if "values" not in flag:
+        return Variants(on=on, off=off)
+    values = _table(flag["values"], "values", (on, off))
+    for name in (on, off):
+        if name not in values:
+            raise ConfigError(f"values.{name}", "is missing")
+    _refuse_in(values, "values")
     return Variants(
-        on=_text(data.get("on", "on"), "variants.on"), off=_text(data.get("off", "off"), "variants.off")
+        on=on,
+        off=off,
+        on_value=value_of(values[on], path=f"values.{on}"),
+        off_value=value_of(values[off], path=f"values.{off}"),
     )
+
+
+def _metadata(value: object) -> tuple[tuple[str, Scalar], ...]:
+    table = _table(value, "metadata", None)
+    _refuse_in(table, "metadata")
+    return metadata_of(table)
+
+
+def _refuse_in(value: object, path: str) -> None:
+    """Refuse an exponent, NaN or infinity wherever it stands in *value*."""
+    _number(value, path)
+    if isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            _refuse_in(each, path)
 
 
 def _percentage(value: object) -> Percentage:
