@@ -106,7 +106,8 @@ class MemoryStores:
         clock, new_token = world.store_clock, world.new_token
         self.outbox: Kept = MemoryOutbox(rows=table, environment=HOME, clock=clock, new_token=new_token)
         self.foreign: Outbox = MemoryOutbox(rows=table, environment="elsewhere", clock=clock)
-        self.breakers: BreakerStore = MemoryBreakerStore(policy)
+        self._breakers = MemoryBreakerStore(policy)
+        self.breakers: BreakerStore = self._breakers
         self._rates = _RatesByStoreClock(MemoryRateStore(), world)
         self._effects: list[str] = []
 
@@ -140,8 +141,9 @@ class MemoryStores:
         return MemoryReplayStore()
 
     def breaker(self, endpoint_id: str) -> BreakerState:
-        """Return the one state there is."""
-        return self.breakers.state(endpoint_id, now=self._world.store_clock())
+        """Return the one state there is, as it is kept: to ask for it would count what was not told yet."""
+        kept = self._breakers._kept.get(endpoint_id)
+        return BreakerState() if kept is None else kept.state
 
     def acted(self, webhook_id: str) -> None:
         """Keep an effect."""
@@ -159,13 +161,15 @@ class MemoryStores:
     def carried(self, process: Process, name: str, call: Callable[[], T]) -> T:
         """Fail before the call or after it."""
         world = self._world
-        faults, rng = world.faults, world.rng
-        process.maybe_crash()
-        if world.loop.now < world.outage_until or hits(faults.outbox_before, rng.random):
+        faults, chance = world.faults, world.rng.random
+        if faults.crash:
+            process.maybe_crash()
+        if world.loop.now < world.outage_until or hits(faults.outbox_before, chance):
             raise StoreDown(name)
         answer = call()
-        process.maybe_crash()
-        if hits(faults.outbox_after, rng.random):
+        if faults.crash:
+            process.maybe_crash()
+        if hits(faults.outbox_after, chance):
             world.note(f"{process.label} unknown {name}")
             raise StoreDown(name)
         return answer
