@@ -4,7 +4,7 @@ Once where all of them are delivered and 64 are waiting, once where all of them 
 claim is settled and as many rows are added, so that the next one finds as large a table.
 Rows are of 500 units, more than are claimed at a time: on SQLite each unit in a claim is one page more to
 write, in a table that is large enough for a page of the index to each; PostgreSQL leaves that to vacuum.
-Takes two minutes. Run: `python benchmarks/claim.py [--rows N] [--units N]`.
+Takes two minutes. Run: `python benchmarks/claim.py [--rows=N] [--units=N]`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ One process of `manage.py webhooks worker` on each database, fed by portions; sa
 (so on Linux alone). It has grown by what it has more after the last portion than after the first, in which it
 has opened its connections and filled its caches; each portion is verified at the receiver.
 
-Takes about two minutes for each database. Run: `python benchmarks/endurance.py [sqlite] [postgresql]
-[--deliveries N]`.
+Takes about two minutes for each database. Run: `python benchmarks/endurance.py
+[--only=sqlite|postgresql] [--deliveries=N]`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 from crew import crew
 from databases import databases
-from load import ENVIRONMENT, KEYS, deliveries, option, settings
+from load import ENVIRONMENT, KEYS, deliveries, kinds, option, settings
 from witness import Witness, witness
 
-KINDS = tuple(kind for kind in ("sqlite", "postgresql") if kind in sys.argv) or ("sqlite", "postgresql")
+KINDS = kinds()
 DELIVERIES, PORTIONS = option("--deliveries", 100_000), 20
 MOST_MIB, MOST_DESCRIPTORS = 10.0, 0
 

@@ -26,8 +26,15 @@ _PLACE = count()
 
 
 def option(name: str, default: int) -> int:
-    """Return the number after *name* on the command line."""
-    return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
+    """Return the number of `--name=N` on the command line; `dev.py bench` hands such words on."""
+    found = [word.partition("=")[2] for word in sys.argv if word.startswith(f"{name}=")]
+    return int(found[-1]) if found else default
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the databases to measure on: both, or that of `--only=…`."""
+    every = ("sqlite", "postgresql")
+    return tuple(kind for kind in every if f"--only={kind}" in sys.argv) or every
 
 
 def deliveries(
