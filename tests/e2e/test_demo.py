@@ -11,29 +11,40 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from example_process import EXAMPLE, environment
+from example_process import EXAMPLE, environment, once
 
-# One worker for all of them: they share one run.
-pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("demo")]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the run leaves its logs."""
-    return tmp_path_factory.mktemp("demo") / "run"
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def demo(folder: Path) -> subprocess.CompletedProcess[str]:
-    """One run of the short form."""
-    return subprocess.run(
-        [sys.executable, str(EXAMPLE / "demo.py"), "--quick", "--json", "--folder", str(folder)],
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the one run of the short form has left what it printed, and its logs."""
+    return once(tmp_path_factory, "demo", _run)
+
+
+def _run(place: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "demo.py"), "--quick", "--json", "--folder", str(place / "run")],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+    (place / "printed.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+
+
+@pytest.fixture(scope="module")
+def folder(place: Path) -> Path:
+    """Where the run left its logs."""
+    return place / "run"
+
+
+@pytest.fixture(scope="module")
+def demo(place: Path) -> subprocess.CompletedProcess[str]:
+    """What the run printed, and how it ended."""
+    status, out, err = json.loads((place / "printed.json").read_text())
+    return subprocess.CompletedProcess("demo.py", status, out, err)
 
 
 def test_every_expectation_of_the_demo_holds(demo: subprocess.CompletedProcess[str]) -> None:

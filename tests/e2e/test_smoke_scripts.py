@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_process import script
+from example_process import once, script
 
-# One worker for all of them: they share one run.
-pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("smoke")]
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 PAYMENTS = "staging_smoke_payments.py"
 MATCHES = "staging_smoke_matches.py"
@@ -22,12 +21,14 @@ EVENTS = ["match_started", "result_submitted", "result_confirmed"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one run of each script left its files."""
-    place = tmp_path_factory.mktemp("smoke")
+    """Where one run of each script has left its files."""
+    return once(tmp_path_factory, "smoke", _run)
+
+
+def _run(place: Path) -> None:
     for name in (PAYMENTS, MATCHES, MEMO):
         done = script(name, cwd=place)
         assert done.returncode == 0, (name, done.stderr, done.stdout)
-    return place
 
 
 def artifact(folder: Path, flow: str) -> dict[str, Any]:
