@@ -62,11 +62,11 @@ class World:
         """Start `manage.py webhooks …`."""
         return self.spawn("django", "webhooks", *arguments)
 
-    def spawn(self, *module: str) -> Process:
+    def spawn(self, *module: str, settings: str = "tests.integration.outbox.settings") -> Process:
         """Start `python -m …` on this database."""
         environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.integration.outbox.settings",
+            "DJANGO_SETTINGS_MODULE": settings,
             "PYTHONPATH": str(ROOT),
             "TEST_DATABASE": json.dumps(self.database),
             "TEST_RECEIVER_PORT": str(self.receiver.port),

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -62,11 +63,10 @@ def database(alias: str) -> Database:
     return Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic)
 
 
-@pytest.fixture
-def rollout_project(world: World, tmp_path: Path) -> Iterator[None]:
-    """A project whose plan goes to 100 %, sending to the guarded receiver."""
+def settings_of(world: World, kill_file: Path) -> dict[str, Any]:
+    """A project whose plan goes to 100 %, sending to the guarded receiver of *world*."""
     port = world.receiver.port
-    values = project(
+    return project(
         WEBHOOK_ENDPOINT=f"http://127.0.0.1:{port}/webhooks/inbound",
         WEBHOOKS={
             "ENGINE": "worker",
@@ -77,8 +77,13 @@ def rollout_project(world: World, tmp_path: Path) -> Iterator[None]:
         ROLLOUT={
             "PLAN": {"stages": [{"percentage": "100", "bake": "1m"}]},
             "DATABASE": world.alias,
-            "KILL_FILE": str(tmp_path / "kill"),
+            "KILL_FILE": str(kill_file),
         },
     )
-    with override_settings(**values), real_delivery():
+
+
+@pytest.fixture
+def rollout_project(world: World, tmp_path: Path) -> Iterator[None]:
+    """Those settings, and deliveries that leave for real."""
+    with override_settings(**settings_of(world, tmp_path / "kill")), real_delivery():
         yield
