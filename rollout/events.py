@@ -22,6 +22,8 @@ __all__ = [
     "Observer",
     "ObserverFailed",
     "RolloutChanged",
+    "RunnerNews",
+    "RunnerTold",
     "SnapshotLoaded",
     "SourceProblem",
     "emit",
@@ -74,6 +76,38 @@ class JournalGrew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerNews:
+    """What a runner does has changed.
+
+    Args:
+        flag: Whose rollout it drives.
+        runner: The name by which it holds the fence.
+        news: `started`, `at-work`, `standing-by`, `waiting` (for what *problem* says) or `stopped`.
+        problem: The type of an error, or a setting and what is wrong with it.
+    """
+
+    flag: str
+    runner: str
+    news: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerTold:
+    """A runner has something to say to people: an e-mail, a chat message, a line on a page.
+
+    Args:
+        flag: Whose rollout it is about.
+        about: What it is about; see `rollout.actions.Tell`.
+        text: One sentence with the numbers.
+    """
+
+    flag: str
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverFailed:
     """An observer raised. Names only: what it was given and what it said may hold anything."""
 
@@ -82,7 +116,9 @@ class ObserverFailed:
     fact: str
 
 
-Fact: TypeAlias = Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged | JournalGrew
+Fact: TypeAlias = (
+    Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged | JournalGrew | RunnerNews | RunnerTold
+)
 Observer: TypeAlias = Callable[[Fact], None]
 
 _reporters: list[Callable[[ObserverFailed], None]] = []

@@ -92,8 +92,12 @@ def evidence() -> EvidenceTable | None:
     return driving().evidence
 
 
-def runner(*, lease_seconds: float = 30.0) -> Runner:
+def runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
     """Return a runner of the settings' flag; it ticks, and follows people's commands.
+
+    Args:
+        lease_seconds: How long the fence holds without a tick.
+        name: By which it holds the fence; one of `owner`'s, made for it when left out.
 
     Raises:
         ConfigError: As `store`.
@@ -112,7 +116,7 @@ def runner(*, lease_seconds: float = 30.0) -> Runner:
         kept,
         Watch(source),
         plan=_plan,
-        owner=owner(),
+        owner=owner() if name is None else name,
         lease_seconds=lease_seconds,
         kill=_kill,
         cohort=Cohort(found.units, FlagKey(found.flag)),

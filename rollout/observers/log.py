@@ -18,6 +18,8 @@ from rollout.events import (
     JournalGrew,
     ObserverFailed,
     RolloutChanged,
+    RunnerNews,
+    RunnerTold,
     SnapshotLoaded,
     SourceProblem,
     report_failures_to,
@@ -72,6 +74,18 @@ class LogObserver:
                 plain(fact.flag),
                 fact.version,
                 plain(fact.head),
+            )
+        elif isinstance(fact, RunnerTold):
+            self._webhooks.info(
+                "Rollout told: flag=%s, about=%s, text=%s",
+                *(plain(fact.flag), plain(fact.about), plain(fact.text)),
+            )
+        elif isinstance(fact, RunnerNews):
+            level = logging.ERROR if fact.problem else logging.INFO
+            self._sources.log(
+                level,
+                "Rollout runner: flag=%s, runner=%s, news=%s, problem=%s",
+                *(plain(fact.flag), plain(fact.runner), plain(fact.news), plain(fact.problem)),
             )
         elif isinstance(fact, SnapshotLoaded):
             self._sources.info("Flags loaded: version=%d, origin=%s", fact.version, plain(fact.origin))

@@ -30,6 +30,14 @@ class Exit(IntEnum):
     UNREADABLE = 4
     #: The kill switch is pulled.
     KILLED = 5
+    #: A rollout holds: the guard does not let it go on.
+    HOLD = 10
+    #: Nobody can say whether it may go on: too little evidence, or nobody watches.
+    UNDECIDED = 11
+    #: It is rolled back, or on the way there.
+    ROLLED_BACK = 12
+    #: It waits for a person: paused, or for an approval.
+    PAUSED = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +48,13 @@ class Answer:
         code: Its exit code.
         lines: For a person.
         data: For a program; `ok` and `exit_code` are added.
+        is_report: Whether the lines are what was asked for, whatever the code, and so go to standard output.
     """
 
     code: Exit = Exit.DONE
     lines: Sequence[str] = ()
     data: Mapping[str, object] = field(default_factory=dict)
+    is_report: bool = False
 
 
 def tell(command: BaseCommand, answer: Answer, *, as_json: bool) -> None:
@@ -53,7 +63,8 @@ def tell(command: BaseCommand, answer: Answer, *, as_json: bool) -> None:
         whole = {"ok": answer.code is Exit.DONE, "exit_code": int(answer.code), **answer.data}
         command.stdout.write(json.dumps(whole, ensure_ascii=False, default=str))
     else:
-        stream = command.stdout if answer.code is Exit.DONE else command.stderr
+        is_answer = answer.code is Exit.DONE or answer.is_report
+        stream = command.stdout if is_answer else command.stderr
         for line in answer.lines:
             stream.write(line)
     if answer.code is not Exit.DONE:

@@ -186,10 +186,15 @@ def _add_words(parser: ArgumentParser, *, rate: bool) -> None:
     parser.add_argument("--yes", action="store_true", help="needed for more than one")
     if rate:
         about = "so many a second at most (default: %(default)s)"
-        parser.add_argument("--rate", type=_rate, default=PER_SECOND, metavar="N", help=about)
+        parser.add_argument("--rate", type=read_rate, default=PER_SECOND, metavar="N", help=about)
 
 
-def _rate(text: str) -> float:
+def read_rate(text: str) -> float:
+    """Return the rate that *text* says, above 0 and at most 100,000 a second.
+
+    Raises:
+        ValueError: It says none.
+    """
     value = float(text)
     if not 0 < value <= 100_000:
         raise ValueError(text)

@@ -1,62 +1,89 @@
 """`manage.py rollout …`: the tree of commands about who is in and how far it goes.
 
-Parsing and printing only; `rollout/django/management/flag.py` answers. Invariant: no system check stands in
-the way, for a bad setting must not disable the tool that mends it. Every command, option and exit code is
-in docs/reference/commands.md.
+Parsing and printing only; the modules of `rollout/django/management/` add their commands and answer.
+Invariant: no system check stands in the way, for a bad setting must not disable the kill switch, nor the tool
+that mends it. Every command, option and exit code is in docs/reference/commands.md.
 """
 
 from __future__ import annotations
 
-from argparse import _SubParsersAction
+from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseError
 
-from rollout.django.management import flag, flag_change
-from webhooks_core.django.answer import Answer, tell
+from rollout.django.management import acting, flag, flag_change, killing, running_command, status
+from rollout.django.management.words import away
+from webhooks_core.django.answer import Answer, Exit, tell
+from webhooks_core.django.management.picking import Refused
+
+MODULES = (running_command, status, acting, killing)
 
 
 class Command(BaseCommand):
     """Parse the tree and print the answer."""
 
-    help = "Flags: list, show, change in their file, and check a file."
+    help = "A rollout: run it, see it, stop it; and flags."
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own shape
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add `flag {list,show,set,lint}`."""
+        """Add every command."""
         nouns = parser.add_subparsers(dest="noun", required=True, metavar="NOUN")
-        verbs = nouns.add_parser("flag", help="the flags").add_subparsers(required=True, metavar="VERB")
-        _add(verbs, "list", "every flag, its owner, and the switches above", _list)
-        show = _add(verbs, "show", "one flag; with --unit, why the gate is open or closed for it", _show)
-        show.add_argument("key")
-        show.add_argument("--unit", help="id of a unit, such as a tournament's")
-        show.add_argument(
-            "--attribute",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="for rules; may be repeated",
-        )
-        change = _add(verbs, "set", "change a percentage in the flag file", _set)
-        change.add_argument("key")
-        change.add_argument("percentage", help="0 to 100, such as 12.5")
-        change.add_argument("--yes", action="store_true", help="needed where units go out")
-        change.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
-        change.add_argument("--reason", default="", help="why, for the log")
-        check = _add(verbs, "lint", "check a flag file", _lint)
-        check.add_argument("file", nargs="?", help='the file; the one of ROLLOUT["FILE"] when left out')
+        for module in MODULES:
+            module.add(nouns)
+        _add_flag(nouns)
+        _add_json(parser)
 
     def handle(self, *_args: Any, answer: Callable[..., Answer], json: bool, **options: Any) -> None:
         """Answer, and end with the answer's exit code."""
-        tell(self, answer(options), as_json=json)
+        try:
+            said = answer(options)
+        except Refused as refusal:
+            said = refusal.answer
+        except DatabaseError as error:
+            said = Answer(code=Exit.UNREADABLE, lines=[f"{away(error)}."], data={"error": away(error)})
+        tell(self, said, as_json=json)
+
+
+def _add_json(parser: ArgumentParser) -> None:
+    """Give every command its `--json`."""
+    groups = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
+    if not groups:
+        parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    for group in groups:
+        for below in group.choices.values():
+            _add_json(below)
+
+
+def _add_flag(nouns: _SubParsersAction[CommandParser]) -> None:
+    verbs = nouns.add_parser("flag", help="the flags").add_subparsers(required=True, metavar="VERB")
+    _add(verbs, "list", "every flag, its owner, and the switches above", _list)
+    show = _add(verbs, "show", "one flag; with --unit, why the gate is open or closed for it", _show)
+    show.add_argument("key")
+    show.add_argument("--unit", help="id of a unit, such as a tournament's")
+    show.add_argument(
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for rules; may be repeated",
+    )
+    change = _add(verbs, "set", "change a percentage in the flag file", _set)
+    change.add_argument("key")
+    change.add_argument("percentage", help="0 to 100, such as 12.5")
+    change.add_argument("--yes", action="store_true", help="needed where units go out")
+    change.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
+    change.add_argument("--reason", default="", help="why, for the log")
+    check = _add(verbs, "lint", "check a flag file", _lint)
+    check.add_argument("file", nargs="?", help='the file; the one of ROLLOUT["FILE"] when left out')
 
 
 def _add(
     verbs: _SubParsersAction[CommandParser], name: str, about: str, answer: Callable[[dict[str, Any]], Answer]
 ) -> CommandParser:
     parser = verbs.add_parser(name, help=about, description=about)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.set_defaults(answer=answer)
     return parser
 

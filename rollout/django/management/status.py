@@ -1,0 +1,235 @@
+"""`manage.py rollout status`: how the rollout stands, for a person at three in the morning and for a program.
+
+Printing only; `standing.py` reads and decides. Invariant: the first line says what is so, and the lines under
+"waits for" say everything that keeps the next stage from beginning. Explained in
+docs/how-to/run-a-rollout.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rollout.django.management import standing, status_data
+from rollout.django.management.screen import Grid, Line, as_lines
+from rollout.django.management.standing import Seen, Standing
+from rollout.duration import spoken
+from rollout.fleet import Sender, stopping
+from rollout.rollout_state import GUARDED, LATCHED, RolloutState
+from rollout.situation import Obstacle, ObstacleKind, following_stage, moment
+from rollout.verdict import Reading, Verdict
+from rollout.verdict import Standing as MeasureStanding
+from webhooks_core.django.answer import Answer
+
+__all__ = ["add", "lines_of"]
+
+#: Rows of one table for a person; a program gets all.
+MOST_ROWS = 40
+#: Of a reason; `history --json` and `--json` have all of it.
+MOST_CHARACTERS = 160
+WATCH_SECONDS = 2.0
+_CLEAR = "\x1b[2J\x1b[H"
+_WORST_FIRST = (
+    MeasureStanding.ROLL_BACK,
+    MeasureStanding.HOLD,
+    MeasureStanding.UNDECIDED,
+    MeasureStanding.GO_ON,
+)
+
+
+def add(nouns: Any) -> None:
+    """Add the command."""
+    about = "how the rollout stands; the exit code says it, too"
+    status = nouns.add_parser("status", help=about, description=about)
+    status.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
+    about = "how long the database may take (default: %(default)s)"
+    status.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help=about)
+    status.set_defaults(answer=show)
+
+
+def show(options: dict[str, Any]) -> Answer:
+    """Show it once, or until somebody has seen enough."""
+    answer = _answer(options)
+    if not options["watch"]:
+        return answer
+    try:
+        while True:
+            sys.stdout.write(_CLEAR + "\n".join(answer.lines) + "\n")
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
+            answer = _answer(options)
+    except KeyboardInterrupt:
+        return answer
+
+
+def _answer(options: dict[str, Any]) -> Answer:
+    found = standing.look(timeout_seconds=options["timeout"])
+    return Answer(
+        code=standing.exit_of(found),
+        lines=as_lines(lines_of(found)),
+        data=status_data.as_dict(found),
+        is_report=True,
+    )
+
+
+def lines_of(found: Standing) -> list[Line]:
+    """Return what a person reads."""
+    lines: list[Line] = [_first(found), *_alarms(found)]
+    if found.seen is None:
+        return lines
+    seen = found.seen
+    if seen.state.state in GUARDED:
+        lines += ["", *_progress(seen)]
+        lines += ["", *_readings(seen)]
+    lines += ["", *_senders(seen), _runner(seen), *_queue(seen)]
+    return lines
+
+
+def _first(found: Standing) -> str:
+    if found.seen is None:
+        why = (
+            found.problem or "no plan and no database: the percentage is in settings or a file (`flag list`)"
+        )
+        return f"{found.flag} ({found.environment}): {why}"
+    state = found.seen.state
+    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
+    shadow = " (shadow: nothing is sent)" if state.is_shadow else ""
+    return f"{found.flag} ({found.environment}): {state.state} at {ceiling}{shadow}{_stage(state)}"
+
+
+def _stage(state: RolloutState) -> str:
+    if state.plan is None or state.stage is None:
+        return ""
+    return f", stage {state.stage + 1} of {len(state.plan.stages)}"
+
+
+def _alarms(found: Standing) -> list[Line]:
+    host = found.host
+    lines: list[Line] = []
+    if host.kill.killed:
+        lines.append(f"KILLED on this host: {host.kill.why}")
+    if host.trip.killed:
+        lines.append(f"TRIPPED on this host: {host.trip.why}")
+    if host.master is not True:
+        lines.append("MASTER SWITCH: " + ("off" if host.master is False else "an unknown word: off"))
+    lines += [f"BAD SETTING, every gate is closed: {each}" for each in host.bad_settings]
+    seen = found.seen
+    if seen is None:
+        return lines
+    if seen.state.killed:
+        lines.append("KILLED: `rollout unkill` puts the switch back")
+    if seen.state.reason:
+        lines.append(f"why: {_cut(seen.state.reason)} (by {seen.state.actor})")
+    if back := seen.situation.went_back(seen.state):
+        lines.append(f"STORE WENT BACK: {back}; a person must `accept-store`, or roll back")
+    return lines
+
+
+def _progress(seen: Seen) -> list[Line]:
+    state, stage = seen.state, seen.state.stage_plan
+    assert stage is not None  # a guarded state has one
+    baked = spoken(state.progress.baked_seconds)
+    lines: list[Line] = [
+        f"held {baked} of {spoken(stage.bake_seconds)}, since {moment(state.stage_entered_at)}"
+        + (f", at most {stage.rate_per_second} a second" if stage.rate_per_second is not None else "")
+    ]
+    following = following_stage(state)
+    if following is None:
+        lines.append("next: the plan is done" if seen.obstacles else "next: completed at the next pass")
+    else:
+        count = seen.situation.next_cohort
+        who = "" if count is None else f", {count} units"
+        approval = ", after a person's approval" if following.approval else ""
+        lines.append(f"next: {following.percentage} %{who}{approval}")
+    lines += [f"  waits for {each.kind.value}: {_why(each, seen.verdict)}" for each in seen.obstacles]
+    drift = seen.situation.drift(state)
+    return [*lines, *([f"drift: {drift}"] if drift and following is None else [])]
+
+
+def _why(obstacle: Obstacle, verdict: Verdict | None) -> str:
+    """Return an obstacle's text; of the guard's, which is long, the measures that the table begins with."""
+    if obstacle.kind is not ObstacleKind.VERDICT or verdict is None or not verdict.readings:
+        return obstacle.text
+    return (
+        f"{verdict.standing.value.replace('_', ' ')}: {', '.join(each.measure for each in verdict.reasons)}"
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def _readings(seen: Seen) -> list[Line]:
+    verdict = seen.verdict
+    if verdict is None:
+        return [f"guard: {seen.situation.evidence_problem or 'no verdict on this stage yet'}"]
+    lines: list[Line] = [f"guard: {verdict.kind.value}, {verdict.call.value.replace('_', ' ')}"]
+    readings = _sorted(verdict)
+    head = ("", "measure", "endpoint", "value", "of", "needs", "go on", "hold", "roll back")
+    lines.append(Grid.of(head, [_row(each) for each in readings[:MOST_ROWS]]))
+    left = len(readings) - MOST_ROWS
+    return [*lines, *([f"and {left} more readings: --json has all"] if left > 0 else [])]
+
+
+def _sorted(verdict: Verdict) -> list[Reading]:
+    """Return what does not pass first; beyond that in the guard's order."""
+    return sorted(verdict.readings, key=lambda each: _WORST_FIRST.index(each.standing))
+
+
+def _row(reading: Reading) -> tuple[str, ...]:
+    word = reading.standing.value.replace("_", " ")
+    value = "-" if reading.value is None else f"{reading.value:.4g}"
+    needs = str(reading.needed) if reading.needed else ""
+    return (
+        *(word.upper() if reading.standing is not MeasureStanding.GO_ON else "ok", reading.measure),
+        *(reading.scope, value, str(reading.sample), needs),
+        *(reading.go_on, reading.hold, reading.roll_back),
+    )
+
+
+def _senders(seen: Seen) -> list[Line]:
+    now, epoch = seen.situation.now, seen.state.epoch
+    alive = [each for each in seen.situation.senders if each.is_alive(now=now)]
+    lines: list[Line] = []
+    if seen.state.state in LATCHED:
+        found = stopping(seen.situation.senders, epoch=epoch, since=seen.state.epoch_at, now=now)
+        lines.append(f"{found}")
+    if not alive:
+        return [*lines, "senders: none is alive"]
+    behind = [each for each in alive if each.epoch < epoch]
+    shown = [*behind, *(each for each in alive if each.epoch >= epoch)]
+    lines.append(f"senders: {len(alive)} alive, {len(alive) - len(behind)} obey epoch {epoch}")
+    lines += [f"  {_sender(each, epoch=epoch, now=now)}" for each in shown[:MOST_ROWS]]
+    left = len(shown) - MOST_ROWS
+    return [*lines, *([f"  and {left} more"] if left > 0 else [])]
+
+
+def _sender(sender: Sender, *, epoch: int, now: float) -> str:
+    late = "" if sender.epoch >= epoch else f", still at epoch {sender.epoch}"
+    return f"{sender.name}: seen {max(0.0, now - sender.seen_at):.1f} s ago{late}"
+
+
+def _runner(seen: Seen) -> str:
+    now, watcher = seen.situation.now, seen.watcher
+    presence = watcher.presence(now=now)
+    if presence is standing.Presence.AT_WORK:
+        return f"runner: {watcher.holder} is at work, its lease holds {watcher.until_at - now:.0f} s"
+    ago = (
+        f"the last was {watcher.holder}, {spoken(now - watcher.until_at)} ago"
+        if watcher.holder
+        else "none yet"
+    )
+    if presence is standing.Presence.LATELY:
+        return f"runner: none at this moment, {ago}"
+    return f"runner: NOBODY DRIVES THIS ROLLOUT, {ago}: start `manage.py rollout run`"
+
+
+def _queue(seen: Seen) -> list[Line]:
+    queue = seen.queue
+    if queue is None:
+        return []
+    line = f"queue: {queue.pending} on their way, {queue.held} held, {queue.dead} given up"
+    if not queue.held.number:
+        return [line]
+    return [line, "  held ones wait for a person: `webhooks release` or `drop`, or `rollout start --held …`"]

@@ -1,0 +1,27 @@
+"""Run `manage.py rollout …` in this process."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+from django.core.management import call_command
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Run the command; return its exit code and what it printed, to either stream."""
+    out = StringIO()
+    try:
+        call_command("rollout", *arguments, stdout=out, stderr=out, no_color=True)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    return 0, out.getvalue()
+
+
+def run_json(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """The same with `--json`: one object, and the exit code in it."""
+    code, text = run(*arguments, "--json")
+    said = json.loads(text)
+    assert (said["ok"], said["exit_code"]) == (code == 0, code)
+    return code, said
