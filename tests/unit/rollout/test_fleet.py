@@ -51,6 +51,13 @@ def test_who_was_gone_before_is_not_counted() -> None:
     assert str(found) == "1 of 1 stopped, slowest 2.0 s"
 
 
+def test_one_epoch_behind_is_not_stopped() -> None:
+    """What it obeys is the change before this one."""
+    found = stopping([sender("web-1", epoch=6)], epoch=7, since=NOW, now=NOW)
+
+    assert found.waiting_for == ("web-1",)
+
+
 def test_a_fleet_of_nobody_has_stopped() -> None:
     """Nobody sends, nobody is waited for."""
     found = stopping([], epoch=7, since=NOW, now=NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.commands import AcceptStore, Advance, Approve, Replan, Resume, SetPercentage, Start
+from rollout.commands import AcceptStore, Advance, Approve, Kill, Replan, Resume, SetPercentage, Start, Unkill
 from rollout.errors import ConfigError, TransitionError
 from rollout.freeze import FrozenDates
 from rollout.percentage import NOBODY
@@ -165,6 +165,19 @@ def test_a_store_is_accepted_only_where_it_went_back_and_with_a_reason() -> None
     driven.do(AcceptStore(by=ANNA, reason="restored"))
 
     assert (driven.state.state, driven.state.ceiling) == (State.ROLLED_BACK, NOBODY)
+
+
+def test_unkill_needs_something_to_put_back_and_a_reason() -> None:
+    """After a plain rollback there is nothing to unkill."""
+    driven = Driven().at(State.ROLLED_BACK)
+
+    with pytest.raises(TransitionError, match="the kill switch is not pulled"):
+        driven.do(Unkill(by=ANNA, reason="x"))
+    driven.do(Kill(by=ANNA))
+    with pytest.raises(ConfigError, match="Unkill needs one"):
+        driven.do(Unkill(by=ANNA))
+
+    assert driven.state.killed
 
 
 def test_without_a_plan_the_error_says_so() -> None:
