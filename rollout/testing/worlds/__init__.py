@@ -2,7 +2,7 @@
 
 `simulate(World(...), seed)` runs the guard over one world; `CATALOGUE` has the worlds that the defaults are
 measured in, `spread` deals a number of runs over them, `table` prints what came of it. Nothing in `rollout`
-imports this package. Explained in docs/how-to/choose-thresholds.md.
+imports this package. Explained in docs/explanation/guard.md.
 """
 
 from __future__ import annotations
