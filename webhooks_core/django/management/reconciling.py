@@ -26,9 +26,7 @@ def add(verbs: Any) -> None:
     """Add the command."""
     about = "hold what was delivered against the receiver's log, hour by hour"
     parser = verbs.add_parser("reconcile", help=about, description=about)
-    parser.add_argument(
-        "log", metavar="FILE", help="the receiver's log, or one id a line; - is stdin"
-    )
+    parser.add_argument("log", metavar="FILE", help="the receiver's log, or one id a line; - is stdin")
     parser.add_argument("--endpoint", required=True, help="whose log it is")
     parser.add_argument("--since", default="24h", help="2h, 7d, 2026-01-31T12:00 (default: %(default)s)")
     parser.add_argument("--until", help="not what was delivered after this moment (default: now)")
