@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+BETWEEN_SECONDS = 0.01  # payments: enough to stop something, and little to send afterwards
 EXAMPLE = Path(__file__).resolve().parents[1]
 
 
@@ -54,5 +56,6 @@ def work() -> None:
     world = reopen()
     for number, tournament_id in enumerate(itertools.cycle(world.tournament_ids)):
         world.pay(tournament_id)
+        time.sleep(BETWEEN_SECONDS)
         if number == 0:
             print("ready", flush=True)

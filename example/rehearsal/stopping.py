@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from apps.tournaments.models import PaymentVerification
 from loopback import outbox
 from rehearsal import page
-from rehearsal.cashier import cashiers
+from rehearsal.cashier import BETWEEN_SECONDS, cashiers
 from rehearsal.stage import Stage
 
 LIMIT_MS = 1000  # from the command's return to the last decision to start an attempt
@@ -153,6 +153,7 @@ def _pay_until(stage: Stage, is_over: Callable[[], bool]) -> None:
     """Verify payments in this process until *is_over* says so."""
     for tournament_id in itertools.cycle(stage.world.tournament_ids):
         stage.world.pay(tournament_id)
+        time.sleep(BETWEEN_SECONDS)
         if is_over():
             return
 
