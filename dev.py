@@ -288,6 +288,11 @@ def crash(arguments: list[str]) -> None:
     run(install("dev"), "-m", "tests.crash", *arguments, env={"PYTHONPATH": str(ROOT)})
 
 
+def worlds(arguments: list[str]) -> None:
+    """Run the guard in simulated worlds (`--worlds 10000 --jobs 2`, `--like TEXT`, `--set NAME=VALUE`)."""
+    run(install("dev"), "-m", "tests.worlds", *arguments, env={"PYTHONPATH": str(ROOT)})
+
+
 VERBS = {
     "demo": demo,
     "test": test,
@@ -295,6 +300,7 @@ VERBS = {
     "bench": bench,
     "simulate": simulate,
     "crash": crash,
+    "worlds": worlds,
     "docs": docs,
 }
 

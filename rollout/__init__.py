@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rollout.context import EvaluationContext
     from rollout.controls import Controls, KillState
+    from rollout.criteria import Criteria
     from rollout.decision import Decision, ErrorCode, Reason
     from rollout.errors import (
         ConfigError,
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     )
     from rollout.evaluator import evaluate, evaluate_strict
     from rollout.events import Evaluated, Fact, Observer, RolloutChanged, SnapshotLoaded, SourceProblem
+    from rollout.evidence import Evidence
     from rollout.flags import Condition, Flag, FlagKey, Operator, Rule, Variants
     from rollout.gate import Gate
+    from rollout.guard import judge
     from rollout.live import LiveFlags
     from rollout.observers.log import LogObserver
     from rollout.percentage import Percentage
@@ -52,10 +55,12 @@ if TYPE_CHECKING:
     from rollout.sources.memory import MappingSource
     from rollout.stores.base import RolloutStore
     from rollout.stores.memory import MemoryRolloutStore
+    from rollout.verdict import Verdict
 
 _NAMES = {
     "context": ("EvaluationContext",),
     "controls": ("Controls", "KillState"),
+    "criteria": ("Criteria",),
     "decision": ("Decision", "ErrorCode", "Reason"),
     "errors": (
         *("ConfigError", "FlagNotFound", "InvalidContext", "JournalBroken", "RolloutError"),
@@ -63,8 +68,10 @@ _NAMES = {
     ),
     "evaluator": ("evaluate", "evaluate_strict"),
     "events": ("Evaluated", "Fact", "Observer", "RolloutChanged", "SnapshotLoaded", "SourceProblem"),
+    "evidence": ("Evidence",),
     "flags": ("Condition", "Flag", "FlagKey", "Operator", "Rule", "Variants"),
     "gate": ("Gate",),
+    "guard": ("judge",),
     "live": ("LiveFlags",),
     "observers.log": ("LogObserver",),
     "percentage": ("Percentage",),
@@ -77,6 +84,7 @@ _NAMES = {
     "sources.file": ("FileSource",),
     "sources.kill": ("KillFile",),
     "sources.memory": ("MappingSource",),
+    "verdict": ("Verdict",),
     "stores.base": ("RolloutStore",),
     "stores.memory": ("MemoryRolloutStore",),
 }
@@ -86,11 +94,13 @@ __all__ = [
     "Condition",
     "ConfigError",
     "Controls",
+    "Criteria",
     "Decision",
     "EnvironmentSource",
     "ErrorCode",
     "Evaluated",
     "EvaluationContext",
+    "Evidence",
     "Fact",
     "FileSource",
     "Flag",
@@ -127,8 +137,10 @@ __all__ = [
     "TransitionError",
     "TypeMismatch",
     "Variants",
+    "Verdict",
     "evaluate",
     "evaluate_strict",
+    "judge",
 ]
 
 

@@ -18,7 +18,7 @@ from rollout.criteria import Criteria
 from rollout.cusum import Weights
 from rollout.endpoints import Endpoint
 
-__all__ = ["DAY_MINUTES", "Evidence", "Minute", "Row", "minute_of", "settled_until"]
+__all__ = ["DAY_MINUTES", "Evidence", "Minute", "Row", "minute_of", "minute_to_write", "settled_until"]
 
 DAY_MINUTES = 1_440
 #: A minute's rows are taken for complete this long after its end: settles commit in batches, and clocks
@@ -34,6 +34,15 @@ def minute_of(now: float) -> int:
 def settled_until(now: float) -> int:
     """Return the first minute that may still get rows: what lies before may be folded for good."""
     return minute_of(now - SETTLING_SECONDS)
+
+
+def minute_to_write(counted: int, now: float) -> int:
+    """Return the minute under which to write what was counted in the minute *counted*.
+
+    Its own while that still gets rows, and half a minute to spare for the commit; the present one after: a
+    process that writes now and then would otherwise write what nobody reads any more.
+    """
+    return counted if counted >= settled_until(now + SETTLING_SECONDS / 2) else minute_of(now)
 
 
 class Row(NamedTuple):

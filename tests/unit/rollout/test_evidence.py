@@ -5,7 +5,7 @@ from __future__ import annotations
 from rollout.counters import Counts
 from rollout.criteria import Criteria
 from rollout.endpoints import Endpoint
-from rollout.evidence import Evidence, minute_of, settled_until
+from rollout.evidence import Evidence, minute_of, minute_to_write, settled_until
 from tests.guarding import BEGIN, FIRST, WELL, row, seen
 
 CRITERIA = Criteria()
@@ -155,3 +155,13 @@ def test_a_minute_is_settled_one_minute_after_its_end() -> None:
     assert settled_until(BEGIN + 119.9) == FIRST
     assert settled_until(BEGIN + 120.0) == FIRST + 1
     assert minute_of(BEGIN + 59.9) == FIRST
+
+
+def test_what_is_written_late_is_written_under_the_present_minute() -> None:
+    """A minute is its own until half a minute after its end; a minute after it, nobody reads it any more."""
+    soon, late = BEGIN + 60 + 29.9, BEGIN + 60 + 30
+
+    assert minute_to_write(FIRST, BEGIN) == FIRST
+    assert minute_to_write(FIRST, soon) == FIRST >= settled_until(soon + 30)
+    assert minute_to_write(FIRST, late) == FIRST + 1
+    assert minute_to_write(FIRST, BEGIN + 3_600) == FIRST + 60

@@ -11,12 +11,12 @@ import rollout
 import rollout.testing
 
 PINNED = """
-Condition ConfigError Controls Decision EnvironmentSource ErrorCode Evaluated EvaluationContext Fact
-FileSource Flag FlagKey FlagNotFound FlagSource Gate InvalidContext JournalBroken KillFile KillState
-LiveFlags LogObserver MappingSource MemoryRolloutStore Observer Operator Percentage Plan Reason
-RolloutChanged RolloutError RolloutState RolloutStore Rule Runner Snapshot SnapshotLoaded SourceProblem
-SourceStatus Stage StoreConflict TargetingKeyMissing TransitionError TypeMismatch Variants evaluate
-evaluate_strict
+Condition ConfigError Controls Criteria Decision EnvironmentSource ErrorCode Evaluated
+EvaluationContext Evidence Fact FileSource Flag FlagKey FlagNotFound FlagSource Gate InvalidContext
+JournalBroken KillFile KillState LiveFlags LogObserver MappingSource MemoryRolloutStore Observer
+Operator Percentage Plan Reason RolloutChanged RolloutError RolloutState RolloutStore Rule Runner
+Snapshot SnapshotLoaded SourceProblem SourceStatus Stage StoreConflict TargetingKeyMissing
+TransitionError TypeMismatch Variants Verdict evaluate evaluate_strict judge
 """
 PINNED_TESTING = "FlagSourceContract ManualClock RecordingObserver RolloutStoreContract override_flag"
 
