@@ -1,4 +1,4 @@
-"""`rolloutctl`: the kill switch of this host from a shell, with nothing else working.
+"""`rolloutctl`: the kill switch of this host from a shell, with nothing else working; and a plan judged.
 
 Needs a Python and this package: no Django, no settings, no database, no cache, no network. Invariants: what
 it says it has looked for; a command that did not do what it was asked for ends with another code than 0.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from rollout.errors import KillFileStuck
+from rollout.errors import ConfigError, KillFileStuck
 from rollout.sources.kill import DEFAULT_PATH, VARIABLE, KillFile
 from rollout.sources.trip import Tripwire
 
@@ -48,6 +48,8 @@ def main(
 ) -> int:
     """Run one command and return its exit code; with bad arguments, argparse ends the process with 2."""
     options = parser().parse_args(arguments)
+    if options.verb == "plan":
+        return _print(_lint(options.plan), as_json=options.json)
     kill = KillFile(options.file or None)
     if options.verb == "status":
         said = _status(kill)
@@ -82,7 +84,29 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument("--json", action="store_true", help="one JSON object instead of text")
         if name != "status":
             verb.add_argument("--reason", required=True, help="why; it is kept in the file")
+    about = "judge a plan in a file"
+    plans = verbs.add_parser("plan", help=about, description=about).add_subparsers(
+        required=True, metavar="VERB"
+    )
+    about = "whether a plan is one, and what looks wrong with it"
+    check = plans.add_parser("lint", help=about, description=about)
+    check.add_argument("plan", metavar="FILE", help="JSON or TOML, with the keys of a plan")
+    check.add_argument("--json", action="store_true", help="one JSON object instead of text")
     return tree
+
+
+def _lint(path: str) -> Said:
+    from rollout.plan_lint import lint  # Not above: the kill switch loads as little as it can.
+    from rollout.sources.plan_file import read_plan
+
+    try:
+        plan = read_plan(path, flag="plan")
+    except ConfigError as error:
+        return Said(FAILED, (str(error),), {"plan": path, "error": str(error), "concerns": []})
+    concerns = [str(each) for each in lint(plan)]
+    count = f"to look at: {len(concerns)}" if concerns else "nothing looks wrong"
+    last = f"{path}: stages: {len(plan.stages)}, {count}."
+    return Said(DONE, (*concerns, last), {"plan": path, "error": "", "concerns": concerns})
 
 
 def _note(reason: str, *, now: float, user: Callable[[], str]) -> str:

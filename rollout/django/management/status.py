@@ -216,11 +216,10 @@ def _runner(seen: Seen) -> str:
     if presence is standing.Presence.AT_WORK:
         return f"runner: {watcher.holder} is at work, its lease holds {watcher.until_at - now:.0f} s"
     ago = (
-        f"the last was {watcher.holder}, {spoken(now - watcher.until_at)} ago"
-        if watcher.holder
-        else "none yet"
+        f"the last: {watcher.holder}, {spoken(now - watcher.until_at)} ago" if watcher.holder else "none yet"
     )
-    if presence is standing.Presence.LATELY:
+    is_needed = seen.state.state in GUARDED or seen.state.state is State.ROLLING_BACK
+    if presence is standing.Presence.LATELY or not is_needed:
         return f"runner: none at this moment, {ago}"
     return f"runner: NOBODY DRIVES THIS ROLLOUT, {ago}: start `manage.py rollout run`"
 

@@ -14,12 +14,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 
-from rollout.django.management import acting, flag, flag_change, killing, running_command, status
+from rollout.django.management import (
+    acting,
+    flag,
+    flag_change,
+    history,
+    killing,
+    planning,
+    running_command,
+    status,
+)
 from rollout.django.management.words import away
 from webhooks_core.django.answer import Answer, Exit, tell
 from webhooks_core.django.management.picking import Refused
 
-MODULES = (running_command, status, acting, killing)
+MODULES = (running_command, status, acting, killing, history, planning)
 
 
 class Command(BaseCommand):

@@ -1,0 +1,205 @@
+"""`manage.py rollout history` and `explain`: what happened, and why a unit was in or not, at any moment.
+
+Reading only. Invariants: what an answer about the past does not know is said; a journal that does not hold
+together is a failure, never a shorter answer. Explained in docs/how-to/run-a-rollout.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rollout import journal
+from rollout.bucketing import is_in, position
+from rollout.context import unit_text
+from rollout.decision import Decision
+from rollout.django import conf, driving, wiring
+from rollout.django.management.screen import Grid, Line, as_lines
+from rollout.django.management.words import found_store, moment_text, refusal
+from rollout.django.models import JournalEntry as Row
+from rollout.django.store import DjangoRolloutStore
+from rollout.errors import ConfigError, JournalBroken, RolloutError
+from rollout.flags import FlagKey
+from rollout.journal import JournalEntry
+from rollout.percentage import NOBODY, POSITIONS, Percentage
+from rollout.rollout_state import RolloutState
+from webhooks_core.django.answer import Answer, Exit
+from webhooks_core.django.management.picking import moment
+
+__all__ = ["add"]
+
+#: Entries that are read at a time.
+PORTION = 500
+_HEAD_LETTERS = 12
+
+
+def add(nouns: Any) -> None:
+    """Add both commands."""
+    about = "every change: when, from, to, who, why; and whether the journal holds together"
+    history = nouns.add_parser("history", help=about, description=about)
+    history.add_argument("--limit", type=int, default=20, help="the last so many (default: %(default)s)")
+    history.add_argument("--verify", action="store_true", help="check the chain from the first entry on")
+    about = "the hash that the last entry must have, from the log; implies --verify"
+    history.add_argument("--head", metavar="HASH", help=about)
+    history.set_defaults(answer=show_history)
+    about = "why a unit is in or not: now, or at a moment of the past"
+    explain = nouns.add_parser("explain", help=about, description=about)
+    explain.add_argument("unit", metavar="UNIT", help="id of a unit, such as a tournament's")
+    explain.add_argument("--at", metavar="TIME", help="2h, 7d (ago) or 2026-01-31T12:00")
+    about = "for rules; may be repeated"
+    explain.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help=about)
+    explain.set_defaults(answer=explain_unit)
+
+
+def show_history(options: dict[str, Any]) -> Answer:
+    """Show the last entries, and check the chain where that was asked for."""
+    store, flag = found_store(), driving.driving().flag
+    entries = _last(store, flag, max(0, options["limit"]))
+    head = ("when (UTC)", "version", "from", "to", "actor", "why")
+    grid = Grid.of(head, [_row(each) for each in entries])
+    lines: list[Line] = [grid if entries else f"Nothing has happened to {flag} yet."]
+    if any(not each.authenticated for each in entries):
+        lines.append("* nobody has checked that it was really they")
+    data: dict[str, object] = {"flag": flag, "entries": [each.as_dict() for each in entries]}
+    code = Exit.DONE
+    if options["verify"] or options["head"] is not None:
+        try:
+            found = journal.verify(_all(store, flag), head=options["head"])
+        except (JournalBroken, ConfigError) as error:
+            code = Exit.FAILED
+            lines.append(f"THE JOURNAL DOES NOT HOLD: {error}")
+            data |= {"verified": False, "error": str(error)}
+        else:
+            against = "" if options["head"] is None else ", and ends where the log says"
+            lines.append(f"The journal holds together{against}: head {found or 'none'}.")
+            data |= {"verified": True, "head": found}
+    return Answer(code=code, lines=as_lines(lines), data=data, is_report=True)
+
+
+def _last(store: DjangoRolloutStore, flag: FlagKey, most: int) -> list[JournalEntry]:
+    rows = Row.objects.using(store.database.alias).filter(environment=store.environment, flag=flag)
+    texts = list(rows.order_by("-version").values_list("content", flat=True)[:most])
+    try:
+        return [JournalEntry.loads(text) for text in reversed(texts)]
+    except ConfigError as error:
+        raise refusal(f"an entry of the journal cannot be read: {error}", code=Exit.UNREADABLE) from error
+
+
+def _all(store: DjangoRolloutStore, flag: FlagKey) -> Iterator[JournalEntry]:
+    version = 0
+    while entries := store.journal(flag, after_version=version, limit=PORTION):
+        yield from entries
+        version = entries[-1].version
+
+
+def _row(entry: JournalEntry) -> tuple[object, ...]:
+    actor = entry.actor + ("" if entry.authenticated else "*")
+    return (
+        *(moment_text(entry.at).replace("T", " ").rstrip("Z"), entry.version),
+        *(_side(entry.before), _side(entry.after), actor, entry.reason[:100]),
+    )
+
+
+def _side(values: Any) -> str:
+    ceiling = values.get("ceiling")
+    return f"{values.get('state')} {'-' if ceiling is None else f'{ceiling} %'}"
+
+
+def explain_unit(options: dict[str, Any]) -> Answer:
+    """Explain today's answer, or that of a moment of the past."""
+    return _past(options) if options["at"] is not None else _today(options)
+
+
+def _today(options: dict[str, Any]) -> Answer:
+    flags, key = wiring.built().flags, conf.current().flag
+    flag = flags.snapshot().flags.get(FlagKey(key))
+    given = dict(each.partition("=")[::2] for each in options["attribute"])
+    name = wiring.DEFAULT_UNIT if flag is None else flag.unit
+    decision = flags.decide(key, options["unit"], {**given, name: options["unit"]})
+    lines = [decision.explain()]
+    data: dict[str, object] = {"flag": key, "unit": options["unit"], "at": None, **_decided(decision)}
+    store = driving.driving().store
+    if store is not None:
+        state = store.load(FlagKey(key))
+        lines.append(_rollout(state))
+        data |= {"state": state.state.value, "ceiling": None if state.ceiling is None else str(state.ceiling)}
+    return Answer(lines=lines, data=data)
+
+
+def _decided(decision: Decision) -> dict[str, object]:
+    return {
+        "is_in": decision.value,
+        "reason": decision.reason,
+        "error_code": decision.error_code,
+        "detail": decision.detail,
+        "position": decision.position,
+        "threshold": decision.threshold,
+        "turns_on_at": None if decision.turns_on_at is None else str(decision.turns_on_at),
+        "explained": decision.explain(),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Then:
+    """What is known of a unit at a moment of the past."""
+
+    ceiling: Percentage | None
+    position: int
+    own: Percentage | None
+
+    @property
+    def limit(self) -> Percentage:
+        """The lower of the ceiling then and the flag's own percentage now."""
+        found = [each for each in (self.ceiling, self.own) if each is not None]
+        return min(found, default=NOBODY)
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the percentage let it in; forced units and rules of then are not known."""
+        return is_in(self.position, self.limit.threshold)
+
+
+def _past(options: dict[str, Any]) -> Answer:
+    store, key = found_store(), driving.driving().flag
+    at = moment(options["at"], now=store.now())
+    try:
+        state = journal.replay(key, _all(store, key), until=at)
+        unit = unit_text(options["unit"], flag=key)
+    except RolloutError as error:
+        raise refusal(str(error), code=Exit.FAILED) from error
+    flag = wiring.built().flags.snapshot().flags.get(key)
+    salt = str(key) if flag is None else flag.salt
+    is_planned = conf.current().plan is not None  # then nobody is in before the start
+    then = _Then(
+        ceiling=NOBODY if state.ceiling is None and is_planned else state.ceiling,
+        position=position(salt, unit),
+        own=None if flag is None else flag.percentage,
+    )
+    was = "was in" if then.is_in else "was not in"
+    ceiling = "there was no ceiling" if then.ceiling is None else f"the ceiling was {then.ceiling} %"
+    own = "not defined now" if then.own is None else f"{then.own} % now"
+    lines = [
+        f"{key} at {moment_text(at)}: {unit} {was}. It stands at {then.position * 100 / POSITIONS:.4f} %; {ceiling}.",
+        _rollout(state),
+        f"The flag's own percentage is {own}; what it was then, its rules, forced units, and the switches of"
+        " a host are not in the journal.",
+    ]
+    data = {
+        "flag": key,
+        "unit": unit,
+        "at": moment_text(at),
+        "is_in": then.is_in,
+        "position": then.position,
+        "limit": str(then.limit),
+        "state": state.state.value,
+        "ceiling": None if then.ceiling is None else str(then.ceiling),
+        "version": state.version,
+    }
+    return Answer(lines=lines, data=data)
+
+
+def _rollout(state: RolloutState) -> str:
+    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
+    why = f": {state.reason} (by {state.actor})" if state.reason else ""
+    return f"rollout: {state.state} at {ceiling}, version {state.version}{why}"
