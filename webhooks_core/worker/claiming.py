@@ -1,9 +1,9 @@
 """How many rows of each endpoint a worker asks for: its share of the threads, its breaker, its rate.
 
 Invariants: nothing is claimed for an endpoint whose breaker would refuse, as far as is known (a closed one is
-asked for once a second, and again when an attempt did not deliver: a store may be a round trip away); of a
-half-open one at most a probe; tokens that were taken and not needed go back. Explained in
-docs/explanation/outbox.md.
+asked for again after 5 s in which nothing was delivered, or when an attempt did not deliver: a store may be a
+round trip away); of a half-open one at most a probe; tokens that were taken and not needed go back. Explained
+in docs/explanation/outbox.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from webhooks_core.worker.plan import Admission, admission, room
 from webhooks_core.worker.policy import WorkerPolicy
 
 LEAST_WAIT_SECONDS = 0.05  # moments of a store whose clock is not ours must not make us spin
-SURE_SECONDS = 1.0  # another worker may have opened a breaker; a batch that it refuses waits, unattempted
+SURE_SECONDS = 5.0  # another worker may have opened a breaker; a batch that it refuses waits, unattempted
 
 RateOf = Callable[[EndpointId], RatePolicy | None]
 
@@ -131,9 +131,12 @@ class Claiming:
         wall = self._clock()
         return [name for name in self._order if name in names and self._admission(name, wall).most == 0]
 
-    def doubt(self, name: EndpointId) -> None:
-        """Ask the breaker of an endpoint at the next claim: an attempt at it did not deliver."""
-        self._sure_until.pop(name, None)
+    def heard(self, name: EndpointId, *, is_delivered: bool, now: float) -> None:
+        """Note what came of an attempt: its breaker let it through, or is to be asked at the next claim."""
+        if not is_delivered:
+            self._sure_until.pop(name, None)
+        elif name in self._sure_until:
+            self._sure_until[name] = now + SURE_SECONDS
 
     def _admits(self, name: EndpointId, wall: float, *, now: float) -> Admission:
         if now < self._sure_until.get(name, -math.inf):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from webhooks_core.endpoint import EndpointId
-from webhooks_core.outbox.base import Claimed, Outbox
+from webhooks_core.outbox.base import Claimed, Outbox, Settled
+from webhooks_core.settlement import Delivered
 from webhooks_core.worker.claiming import Claiming, Wishes
 from webhooks_core.worker.desk import Desk
 from webhooks_core.worker.events import ClaimLost, ClockOff, ForeignRows, WorkerFact
@@ -70,9 +71,10 @@ class Errands:
         self.store_ahead: float | None = None  # the store's clock minus our monotonic one
         self.is_rationed = False  # rows are due that a rate keeps back
 
-    def doubt(self, name: EndpointId) -> None:
-        """Note that an attempt at an endpoint did not deliver: its breaker may have opened."""
-        self._claiming.doubt(name)
+    def heard(self, settled: Settled, *, now: float) -> None:
+        """Note what came of an attempt: it says something of the endpoint's breaker."""
+        is_delivered = isinstance(settled.settlement, Delivered)
+        self._claiming.heard(settled.claimed.delivery.endpoint_id, is_delivered=is_delivered, now=now)
 
     def is_capped(self, name: EndpointId) -> bool:
         """Return whether the last claim took all of an endpoint that there was room for."""

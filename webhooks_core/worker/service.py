@@ -19,7 +19,7 @@ from webhooks_core.delivery import Sender
 from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.events import Fact, Observer, emit
 from webhooks_core.outbox.base import Outbox, Settled
-from webhooks_core.settlement import Delivered, Waiting
+from webhooks_core.settlement import Waiting
 from webhooks_core.stores.breakers import BreakerStore
 from webhooks_core.worker.attempting import Attempter
 from webhooks_core.worker.claiming import Claiming
@@ -145,8 +145,8 @@ class Worker:
         """Note what `attempt` returned for *job*, or None where it was not begun."""
         now = self._monotonic()
         self._desk.came_back(job, settled, now=now)
-        if settled is not None and not isinstance(settled.settlement, Delivered):
-            self._errands.doubt(job.endpoint_id)
+        if settled is not None:
+            self._errands.heard(settled, now=now)
         if settled is None and job.is_lost:
             self._desk.forget(job)
         elif settled is None and self.phase is not Phase.RUNNING:

@@ -62,14 +62,14 @@ def test_asks_nothing_of_an_open_breaker_before_its_time() -> None:
     assert wishes.capped == frozenset()
 
 
-def test_a_breaker_that_is_closed_is_asked_once_a_second() -> None:
+def test_a_breaker_that_is_closed_is_asked_every_five_seconds() -> None:
     """One that is open, at each claim: whoever closes it is seen at once."""
     bench = Bench(endpoints="ab")
     open_breaker(bench)
     asked = Counted(bench.breakers)
     claiming = Claiming(bench.endpoints, asked, policy_of(), clock=lambda: NOW)
 
-    for seconds in (0.0, 0.5, 0.9, 1.0):
+    for seconds in (0.0, 0.5, 4.9, 5.0):
         claiming.wishes(empty_desk(), now=BOOT + seconds)
 
     assert (asked.names.count("a"), asked.names.count("b")) == (4, 2)
@@ -82,10 +82,24 @@ def test_a_breaker_is_asked_again_after_an_attempt_that_did_not_deliver() -> Non
     open_breaker(bench)
 
     sure = bench.claiming.wishes(empty_desk(), now=BOOT)
-    bench.claiming.doubt(A)
+    bench.claiming.heard(A, is_delivered=False, now=BOOT)
     doubtful = bench.claiming.wishes(empty_desk(), now=BOOT)
 
     assert (sure.rooms[A], doubtful.rooms[A]) == (10, 0)
+
+
+def test_a_breaker_that_lets_deliveries_through_is_not_asked() -> None:
+    """Each of them says that it is closed; one that was never asked is, all the same."""
+    bench = Bench(endpoints="ab")
+    asked = Counted(bench.breakers)
+    claiming = Claiming(bench.endpoints, asked, policy_of(), clock=lambda: NOW)
+    claiming.heard(A, is_delivered=True, now=BOOT)
+    claiming.wishes(empty_desk(), now=BOOT)
+
+    claiming.heard(A, is_delivered=True, now=BOOT + 4)
+    claiming.wishes(empty_desk(), now=BOOT + 6)
+
+    assert asked.names == ["a", "b", "b"]
 
 
 def test_an_endpoint_whose_share_is_full_is_capped_and_not_refused() -> None:
