@@ -16,7 +16,7 @@ from rollout.controls import Controls
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.errors import InvalidContext, RolloutError, TargetingKeyMissing
 from rollout.flags import DEFAULT_VARIANTS, Flag, FlagKey, Rule
-from rollout.percentage import EVERYBODY, NOBODY, Percentage
+from rollout.percentage import EVERYBODY, NOBODY, POSITIONS, Percentage
 from rollout.rules import matches
 
 __all__ = ["Compiled", "Stop"]
@@ -67,7 +67,7 @@ class Compiled:
     """
 
     __slots__ = (
-        *("forced", "hash", "integer", "key", "killed", "known", "limit", "percentage", "prefix"),
+        *("flag", "forced", "hash", "integer", "key", "killed", "known", "limit", "percentage", "prefix"),
         *("steps", "stop", "threshold", "unsure", "variants", "version"),
     )
 
@@ -82,6 +82,7 @@ class Compiled:
         unsure: str | None = None,
     ) -> None:
         self.key = key
+        self.flag = flag
         self.version = version
         self.killed = controls.kill.killed is not False
         self.unsure = None if unsure is None else Stop(Reason.STALE, None, unsure)
@@ -163,6 +164,31 @@ class Compiled:
         return _new(
             Decision, (self.key, on, variant, reason, None, detail, text, position, threshold, self.version)
         )
+
+    def decide_for_all(self, attributes: object, *, master: bool | None) -> Decision:
+        """Decide without a unit, where the answer is the same for every one; else TARGETING_KEY_MISSING.
+
+        A flag that is stopped, a rule that serves on or off, a percentage that is nobody or everybody.
+        Raises only where an attribute's own code does.
+        """
+        stop = self.stop if master is True or self.killed else _master_stop(master=master)
+        if stop is not None:
+            return self._stopped(stop, None)
+        if attributes is not None and not isinstance(attributes, Mapping):
+            problem = f"attributes are a mapping, not {type(attributes).__name__}"
+            return self._unusable(InvalidContext(self.key, problem))
+        step = self._step(attributes) if attributes and self.forced is None else None
+        on, reason, detail, threshold = False, _DEFAULT, self.percentage, self.threshold
+        if step is not None:
+            on, reason, detail, threshold = step.value, _MATCH, step.detail, step.threshold
+        elif threshold is not None:
+            reason = _SPLIT
+        if self.forced is not None or (threshold is not None and 0 < threshold < POSITIONS):
+            return self._unusable(TargetingKeyMissing(self.key))
+        if threshold is not None:
+            on = threshold == POSITIONS
+        variant = self.variants.on if on else self.variants.off
+        return Decision(self.key, on, variant, reason, None, detail, "", None, threshold, self.version)
 
     def decide_strict(self, unit: object, *, master: bool | None, admitted_by: Reason | None) -> Decision:
         """Decide for one unit by what a delivery's row knows; see `evaluator.evaluate_strict`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,13 +22,13 @@ from rollout.decision import Decision, Reason
 from rollout.errors import ConfigError, RolloutError
 from rollout.evaluator import compile_flag, failure
 from rollout.events import Observer, SnapshotLoaded, SourceProblem, emit
-from rollout.flags import FlagKey
+from rollout.flags import DEFAULT_VARIANTS, Flag, FlagKey
 from rollout.percentage import Percentage
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.base import FlagSource
 from rollout.sources.kill import KillFile
 
-__all__ = ["KillSwitch", "LiveFlags", "override_by"]
+__all__ = ["KillSwitch", "Listener", "LiveFlags", "override_by"]
 
 # What `rollout.testing.override_flag` puts in force; None until a test uses it, which costs a look at a
 # global.
@@ -53,6 +54,20 @@ class KillSwitch(Protocol):
 
     def state(self) -> KillState:
         """Look now. One that raises counts as pulled."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears of every state that was put in force and differs from the one before."""
+
+    def __call__(self, before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
+        """Take notice; called on the thread that happened to refresh, so be quick. Raising is swallowed.
+
+        Args:
+            before: What was in force; None at the first reading.
+            after: What is in force now; the same object where only kill switch or ceilings have changed.
+            problem: What keeps the controls from being read, so that every flag is off; None: nothing.
+        """
         ...
 
 
@@ -95,7 +110,7 @@ class LiveFlags:
     """
 
     __slots__ = (
-        *("_ceilings", "_compiled", "_due", "_kill", "_master", "_monotonic", "_observer"),
+        *("_ceilings", "_compiled", "_due", "_kill", "_listeners", "_master", "_monotonic", "_observer"),
         *("_refresh_seconds", "_source", "_state", "_tickets"),
     )
 
@@ -123,6 +138,7 @@ class LiveFlags:
         self._due = float("-inf")
         self._state: _State | None = None
         self._compiled: dict[str, Compiled] = {}
+        self._listeners: tuple[Listener, ...] = ()
         # Tells which of two refreshes at once began later. `next` of a count is atomic, and survives a fork.
         self._tickets = itertools.count()
 
@@ -179,6 +195,48 @@ class LiveFlags:
         except Exception as error:  # noqa: BLE001 (whatever fails: off, and the decision says what)
             return failure(key, error)
 
+    def resolve(
+        self, key: str, unit: object, attributes: Mapping[str, object] | None = None
+    ) -> tuple[Decision, Flag | None]:
+        """Decide as `decide` does, and return the flag with the decision. Never raises.
+
+        Args:
+            key: The flag's key.
+            unit: What to decide for where *attributes* does not hold the unit by the flag's own name for it,
+                such as `tournament_id`. None: what is the same for every unit is answered.
+            attributes: What rules may ask about.
+
+        Returns:
+            The decision, and the flag it was made by, with what its variants stand for; None where there is
+            no flag by this key, or where deciding itself failed.
+        """
+        try:
+            if self._monotonic() >= self._due:
+                self._refresh()
+            compiled = self._compiled.get(key) or self._compile(key, self._state or self._refresh())
+            flag = compiled.flag
+            if _override is not None and (forced := _override(key)) is not None:
+                return _overridden(key, unit, on=forced, flag=flag), flag
+            try:
+                master = self._master()
+            except Exception:  # noqa: BLE001 (a master switch that cannot be read is unknown: off)
+                master = None
+            if attributes and flag is not None and flag.unit in attributes:
+                return compiled.decide(attributes[flag.unit], attributes, master=master), flag
+            if unit is None:
+                return compiled.decide_for_all(attributes, master=master), flag
+            return compiled.decide(unit, attributes or None, master=master), flag
+        except Exception as error:  # noqa: BLE001 (whatever fails: off, and the decision says what)
+            return failure(key, error), None
+
+    def listen(self, listener: Listener) -> None:
+        """Tell *listener* of every state that differs from the one before, from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell *listener* no more; one that is not there is no error."""
+        self._listeners = tuple(each for each in self._listeners if each != listener)
+
     def snapshot(self) -> Snapshot:
         """Return the flags in force, after a refresh where one is due."""
         state = self._state
@@ -216,6 +274,8 @@ class LiveFlags:
             self._state = state
             self._compiled = compiled
             self._announce(before, state)
+            if self._listeners and compiled is not (before and before.compiled):
+                self._tell(before, state)
         return state
 
     def _read_source(self, before: _State | None) -> Snapshot:
@@ -256,6 +316,12 @@ class LiveFlags:
         if problem is not None and (before is None or before.controls.problem != problem):
             emit(self._observer, SourceProblem(origin="controls", problem=problem))
 
+    def _tell(self, before: _State | None, state: _State) -> None:
+        old = None if before is None else before.snapshot
+        for listener in self._listeners:
+            with suppress(Exception):  # deciding goes on whatever a listener does
+                listener(old, state.snapshot, problem=state.controls.problem)
+
 
 def _is_same(one: Snapshot, other: Snapshot) -> bool:
     return one is other or (
@@ -264,10 +330,11 @@ def _is_same(one: Snapshot, other: Snapshot) -> bool:
     )
 
 
-def _overridden(key: str, unit: object, *, on: bool) -> Decision:
+def _overridden(key: str, unit: object, *, on: bool, flag: Flag | None = None) -> Decision:
     try:
         text = unit_text(unit, flag=key)
     except RolloutError:
         text = ""
-    variant = "on" if on else "off"
+    variants = DEFAULT_VARIANTS if flag is None else flag.variants
+    variant = variants.on if on else variants.off
     return Decision(*(key, on, variant, Reason.STATIC, None, "override", text, None, None, 0))

@@ -1,0 +1,287 @@
+"""Our flags behind OpenFeature: a provider for openfeature-sdk that answers from this process's memory.
+
+It reads as the gate does: at most once an interval, on the calling thread, so that it works after a fork
+and under gunicorn's preload. The invariants: it decides exactly as the evaluator does; whatever stops a
+flag answers `off`, never the caller's default; an error answers the caller's default, with its code, as the
+specification wants it; nothing raises into the caller. Explained in docs/how-to/use-openfeature.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeVar, cast
+
+from openfeature.evaluation_context import EvaluationContext, get_evaluation_context
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
+from openfeature.hook import Hook
+from openfeature.provider import AbstractProvider, Metadata
+from openfeature.track import TrackingEventDetails
+
+from rollout import decision as ours
+from rollout.context import unit_text
+from rollout.flags import Flag
+from rollout.live import LiveFlags
+from rollout.percentage import POSITIONS
+from rollout.snapshot import Snapshot, SourceStatus
+from rollout.variants import Kind, served
+
+__all__ = ["NAME", "RolloutProvider", "Tracker", "context"]
+
+T = TypeVar("T")
+#: Hears of tracking: the event's name, the merged context, and the details.
+Tracker: TypeAlias = Callable[[str, EvaluationContext | None, TrackingEventDetails | None], None]
+_Object: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+_Fact: TypeAlias = bool | int | float | str
+
+#: What the provider calls itself in OpenFeature's metadata.
+NAME = "rollout"
+
+# Looked up once: each look at a member of an enumeration costs as much as two calls.
+_REASONS = {reason: Reason(reason.value) for reason in ours.Reason}
+_CODES = {code: ErrorCode(code.value) for code in ours.ErrorCode}
+_SPLIT, _DISABLED, _MATCH = ours.Reason.SPLIT, ours.Reason.DISABLED, ours.Reason.TARGETING_MATCH
+_BOOLEAN, _FLOAT = Kind.BOOLEAN, Kind.FLOAT
+_OF_SPLIT = Reason.SPLIT
+_WHOLE = frozenset({0, POSITIONS})
+_EVERYBODYS_KEY = (
+    "the targeting key is the one of the global evaluation context, which is the whole process's: "
+    "set it in the call, the client or the transaction"
+)
+
+
+class _Key(str):
+    """A targeting key that counts as one even where it is blank: the SDK takes a blank one from elsewhere."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def context(unit: object, **attributes: object) -> EvaluationContext:
+    """Return an evaluation context for *unit* whose blank key stays blank, and so becomes an error.
+
+    `EvaluationContext("")` is merged by the SDK as if it had no key: the one of the client, the transaction
+    or the whole process takes its place, which is somebody else's.
+
+    Args:
+        unit: An integer, a text or a UUID.
+        attributes: What rules may ask about.
+
+    Raises:
+        InvalidContext: *unit* is neither of these. A missing or blank one is told at the evaluation.
+    """
+    text = "" if unit is None or unit == "" else unit_text(unit, flag="any flag")
+    return EvaluationContext(_Key(text), cast("dict[str, str]", attributes))
+
+
+class _Facts(Mapping[str, _Fact]):
+    """A decision's facts, put together when somebody looks: few do, and it costs as much as deciding."""
+
+    __slots__ = ("_decision", "_flag", "_made")
+
+    def __init__(self, decision: ours.Decision, flag: Flag | None) -> None:
+        self._decision = decision
+        self._flag = flag
+        self._made: dict[str, _Fact] | None = None
+
+    def _all(self) -> dict[str, _Fact]:
+        if self._made is None:
+            self._made = _facts(self._decision, self._flag)
+        return self._made
+
+    def __getitem__(self, name: str) -> _Fact:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+
+def _facts(decision: ours.Decision, flag: Flag | None) -> dict[str, _Fact]:
+    configured = () if flag is None else flag.metadata
+    facts: dict[str, _Fact] = {
+        name: float(value) if isinstance(value, Decimal) else value for name, value in configured
+    }
+    if decision.position is not None:
+        facts["position"] = f"{decision.position:016x}"
+        facts["turns_on_at"] = str(decision.turns_on_at)
+    if decision.version:
+        facts["version"] = decision.version
+    if decision.reason in (_MATCH, _DISABLED):
+        facts["rule"] = decision.detail
+    return facts
+
+
+class RolloutProvider(AbstractProvider):
+    """Serve the flags of *flags* to every OpenFeature client of the process.
+
+    Set it with `openfeature.api.set_provider_and_wait`: `set_provider` returns before it is ready.
+
+    Args:
+        flags: Where decisions come from; the same object may stand behind a gate.
+        hooks: What `get_provider_hooks` returns.
+        tracker: Hears what `client.track` is told; None: nobody does.
+        global_key: Take the targeting key of the global evaluation context for a unit. Without it that is an
+            error: a process serves many, and the SDK falls back to it where a call's own key is blank.
+    """
+
+    def __init__(
+        self,
+        flags: LiveFlags,
+        *,
+        hooks: Sequence[Hook] = (),
+        tracker: Tracker | None = None,
+        global_key: bool = False,
+    ) -> None:
+        super().__init__()
+        self._flags = flags
+        self._hooks = list(hooks)
+        self._tracker = tracker
+        self._global_key = global_key
+        self._status: SourceStatus | None = None
+
+    def get_metadata(self) -> Metadata:
+        """Return the provider's name."""
+        return Metadata(name=NAME)
+
+    def get_provider_hooks(self) -> list[Hook]:
+        """Return the hooks it was given."""
+        return self._hooks
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 (the SDK's signature)
+        """Read the flags for the first time, and tell of every change from here on.
+
+        Raises:
+            ProviderNotReadyError: There is nothing to decide by yet. It is looked for again at each
+                evaluation, and PROVIDER_READY is told once it is there.
+        """
+        self._flags.unlisten(self._heard)  # set a second time, as under another domain
+        snapshot = self._flags.refresh()
+        self._status = snapshot.status
+        self._flags.listen(self._heard)
+        if snapshot.status is SourceStatus.ERROR:
+            raise ProviderNotReadyError(f"no flags: {snapshot.problem}")
+
+    def shutdown(self) -> None:
+        """Tell of nothing any more. It may be initialised again."""
+        self._flags.unlisten(self._heard)
+        self._status = None
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Hand a tracking event on to the tracker."""
+        if self._tracker is not None:
+            self._tracker(tracking_event_name, evaluation_context, tracking_event_details)
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,  # noqa: FBT001 (the SDK's signature)
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        """Answer whether the unit is in."""
+        return self._resolve(_BOOLEAN, flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        """Answer with the text that the unit's variant stands for."""
+        return self._resolve(Kind.STRING, flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        """Answer with the whole number that the unit's variant stands for."""
+        return self._resolve(Kind.INTEGER, flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        """Answer with the number that the unit's variant stands for, as a float; whole ones too."""
+        return self._resolve(_FLOAT, flag_key, default_value, evaluation_context)
+
+    def resolve_object_details(
+        self, flag_key: str, default_value: _Object, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[_Object]:
+        """Answer with the object or list that the unit's variant stands for, made anew each time."""
+        return self._resolve(Kind.OBJECT, flag_key, default_value, evaluation_context)
+
+    def _resolve(
+        self, kind: Kind, key: str, default: T, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[T]:
+        unit, attributes = (None, None) if context is None else (context.targeting_key, context.attributes)
+        if unit is not None and not self._global_key and unit == get_evaluation_context().targeting_key:
+            return _error(default, ErrorCode.TARGETING_KEY_MISSING, _EVERYBODYS_KEY)
+        decision, flag = self._flags.resolve(key, unit, attributes)
+        if decision.error_code is not None:
+            return _error(default, _CODES[decision.error_code], decision.detail)
+        has = _BOOLEAN if flag is None else flag.variants.kind
+        if has is not kind and (has is not Kind.INTEGER or kind is not _FLOAT):
+            return _error(default, ErrorCode.TYPE_MISMATCH, f"the flag is {has}, not {kind}")
+        value: Any = decision.value
+        if flag is not None and has is not _BOOLEAN:
+            value = served(flag.variants.on_value if value else flag.variants.off_value, kind)
+        if decision.reason is not _SPLIT:
+            reason = _REASONS[decision.reason]
+        else:
+            reason = _OF_SPLIT if decision.threshold not in _WHOLE else _unsplit(flag)
+        return FlagResolutionDetails(value, None, None, reason, decision.variant, _Facts(decision, flag))
+
+    def _heard(self, before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
+        """Turn a new state into OpenFeature's event for it."""
+        status = SourceStatus.ERROR if problem is not None else after.status
+        was, self._status = self._status, status
+        message = problem if problem is not None else after.problem
+        details = ProviderEventDetails(message=message)
+        if status is SourceStatus.READY and was is not SourceStatus.READY:
+            self.emit_provider_ready(details)
+        if status is SourceStatus.ERROR:
+            details.error_code = ErrorCode.GENERAL
+            self.emit_provider_error(details)
+        elif status is not SourceStatus.READY:
+            self.emit_provider_stale(details)
+        elif was is SourceStatus.READY or (before is not None and before.flags != after.flags):
+            details.flags_changed = _changed(before, after)
+            self.emit_provider_configuration_changed(details)
+
+
+def _error(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:
+    return FlagResolutionDetails(default, code, message, Reason.ERROR)
+
+
+def _unsplit(flag: Flag | None) -> Reason:
+    """Return the reason where the percentage is nobody or everybody, so that no unit was dealt a place."""
+    if flag is None or flag.rules or flag.forced_on or flag.forced_off:
+        return Reason.DEFAULT
+    return Reason.STATIC
+
+
+def _changed(before: Snapshot | None, after: Snapshot) -> list[str]:
+    """Return the keys of the flags that say something else now; all where a switch above them has changed."""
+    if before is None or before is after or before.flags is after.flags:
+        return sorted(after.flags)
+    old, new = before.flags, after.flags
+    return sorted(key for key in {*old, *new} if _said(old.get(key)) != _said(new.get(key)))
+
+
+def _said(flag: Flag | None) -> tuple[object, ...] | None:
+    """Return what a flag says, the version of its file left out."""
+    if flag is None:
+        return None
+    return (
+        *(flag.percentage, flag.enabled, flag.unit, flag.salt, flag.algorithm, flag.forced_on),
+        *(flag.forced_off, flag.rules, flag.variants, flag.metadata),
+    )
