@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from rollout.counters import Counts
 from rollout.django import driving
 from rollout.django.evidence import merged
+from rollout.evidence import minute_of
 from rollout.increments import of_settlement
 from webhooks_core.django.outbox.database import Database
 from webhooks_core.outbox.base import Settled
@@ -43,12 +44,13 @@ def settle_sink(settled: Sequence[Settled]) -> None:
         return
     settlements = [each.settlement for each in settled]
     met = _met_5xx(settlements, table.database)
-    table.add(
-        merged(
-            {each.delivery.endpoint_id: counts_of(each, met_5xx=each.delivery.webhook_id in met)}
-            for each in settlements
-        )
+    counts = merged(
+        {each.delivery.endpoint_id: counts_of(each, met_5xx=each.delivery.webhook_id in met)}
+        for each in settlements
     )
+    with table.database.reading() as cursor:  # the settle's transaction is open: no savepoint of our own
+        minute = minute_of(table.database.now(cursor))
+        table.add_minutes({(minute, name): each for name, each in counts.items()}, cursor)
 
 
 def _met_5xx(settlements: Sequence[Settlement], database: Database) -> frozenset[str]:
