@@ -180,7 +180,8 @@ def _past(options: dict[str, Any]) -> Answer:
     ceiling = "there was no ceiling" if then.ceiling is None else f"the ceiling was {then.ceiling} %"
     own = "not defined now" if then.own is None else f"{then.own} % now"
     lines = [
-        f"{key} at {moment_text(at)}: {unit} {was}. It stands at {then.position * 100 / POSITIONS:.4f} %; {ceiling}.",
+        f"{key} at {moment_text(at)}: {unit} {was}."
+        f" It stands at {then.position * 100 / POSITIONS:.4f} %; {ceiling}.",
         _rollout(state),
         f"The flag's own percentage is {own}; what it was then, its rules, forced units, and the switches of"
         " a host are not in the journal.",

@@ -16,7 +16,7 @@ from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.standing import Seen, Standing
 from rollout.duration import spoken
 from rollout.fleet import Sender, stopping
-from rollout.rollout_state import GUARDED, LATCHED, RolloutState
+from rollout.rollout_state import GUARDED, LATCHED, RolloutState, State
 from rollout.situation import Obstacle, ObstacleKind, following_stage, moment
 from rollout.verdict import Reading, Verdict
 from rollout.verdict import Standing as MeasureStanding
