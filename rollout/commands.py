@@ -17,6 +17,7 @@ __all__ = [
     "AcceptStore",
     "Advance",
     "Approve",
+    "ClearTrip",
     "Command",
     "Kill",
     "Pause",
@@ -141,6 +142,11 @@ class AcceptStore(_PersonsWord):
     """A store that went back is right as it stands: go on from there. Needs a reason."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearTrip(_PersonsWord):
+    """What tripped on personal data is mended: the journal's row of it. Needs a reason; lets nothing through."""
+
+
 #: What a person or a tripwire says; each has `by` and `reason`.
 Spoken: TypeAlias = (
     RollBack
@@ -154,5 +160,6 @@ Spoken: TypeAlias = (
     | SetPercentage
     | Replan
     | AcceptStore
+    | ClearTrip
 )
 Command: TypeAlias = Tick | Spoken

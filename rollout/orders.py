@@ -79,6 +79,9 @@ def ordered(state: RolloutState, command: commands.Spoken, situation: Situation)
             return _unkill(state, command)
         case commands.AcceptStore():
             return _accept_store(state, command, situation)
+        case commands.ClearTrip():
+            _need_reason(command)
+            return Order(cause=Cause.TRIP_CLEARED)
         case _:
             return _SIMPLE[type(command)]
 

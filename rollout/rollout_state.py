@@ -55,6 +55,7 @@ class Cause(StrEnum):
     ISSUED_AGAIN = "the store went back while rolling back"
     STOPPED = "every live sender has stopped"
     STORE_ACCEPTED = "a person accepts a store that went back"
+    TRIP_CLEARED = "a person clears a trip on personal data"
 
 
 #: In these the plan is under way and the guard watches.

@@ -12,6 +12,7 @@ from rollout.commands import (
     AcceptStore,
     Advance,
     Approve,
+    ClearTrip,
     Command,
     Kill,
     Pause,
@@ -194,6 +195,7 @@ class ControllerMachine(RuleBasedStateMachine):
                 *(Pause(by=ANNA), Resume(by=ANNA), Approve(by=ANNA), Approve(by=ANNA), Advance(by=ANNA)),
                 *(Advance(by=ANNA, force=True, reason="known"), Replan(by=ANNA)),
                 *(Start(by=ANNA), Unkill(by=ANNA, reason="fixed"), AcceptStore(by=ANNA, reason="restored")),
+                ClearTrip(by=ANNA, reason="corrected"),
             ]
         ),
         standing=st.sampled_from([Standing.GO_ON, Standing.HOLD, None]),

@@ -10,6 +10,7 @@ from rollout.commands import (
     AcceptStore,
     Advance,
     Approve,
+    ClearTrip,
     Command,
     Kill,
     Pause,
@@ -58,6 +59,7 @@ SPOKEN: dict[Cause, Command] = {
     Cause.KILLED: Kill(by=ANNA, reason="now"),
     Cause.UNKILLED: Unkill(by=ANNA, reason="over"),
     Cause.STORE_ACCEPTED: AcceptStore(by=ANNA, reason="restored"),
+    Cause.TRIP_CLEARED: ClearTrip(by=ANNA, reason="the call is corrected"),
 }
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.commands import AcceptStore, Advance, Approve, Kill, Replan, Resume, SetPercentage, Start, Unkill
+from rollout.commands import (
+    AcceptStore,
+    Advance,
+    Approve,
+    ClearTrip,
+    Kill,
+    Replan,
+    Resume,
+    SetPercentage,
+    Start,
+    Unkill,
+)
 from rollout.errors import ConfigError, TransitionError
 from rollout.freeze import FrozenDates
 from rollout.percentage import NOBODY
@@ -165,6 +176,23 @@ def test_a_store_is_accepted_only_where_it_went_back_and_with_a_reason() -> None
     driven.do(AcceptStore(by=ANNA, reason="restored"))
 
     assert (driven.state.state, driven.state.ceiling) == (State.ROLLED_BACK, NOBODY)
+
+
+def test_clearing_a_trip_needs_a_reason_and_lets_nothing_through() -> None:
+    """It is a row in the journal; the latch stays until a start."""
+    driven = Driven().at(State.ROLLED_BACK)
+    epoch = driven.state.epoch
+
+    with pytest.raises(ConfigError, match="ClearTrip needs one"):
+        driven.do(ClearTrip(by=ANNA))
+    driven.do(ClearTrip(by=ANNA, reason="the call is corrected"))
+
+    assert (driven.state.state, driven.state.ceiling, driven.state.epoch) == (
+        State.ROLLED_BACK,
+        NOBODY,
+        epoch,
+    )
+    assert driven.entries[-1].reason == "the call is corrected"
 
 
 def test_unkill_needs_something_to_put_back_and_a_reason() -> None:
