@@ -106,7 +106,7 @@ class RemoteFlags(LiveFlags):
         monotonic: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
-        ours = {key: Flag(key=FlagKey(key), percentage=EVERYBODY, unit=remote.unit) for key in remote.flags}
+        ours = {str(key): Flag(key=key, percentage=EVERYBODY, unit=remote.unit) for key in remote.flags}
         super().__init__(
             MappingSource(ours, origin=f"openfeature:{remote.domain or 'default'}"),
             kill=kill,
