@@ -48,6 +48,8 @@ def actor(options: dict[str, Any]) -> Actor:
         Refused: `--actor` is no id.
     """
     said: str | None = options["actor"]
+    if said == MACHINE.name:
+        raise refusal(f"--actor: {said!r} is the machine's own name; say who you are")
     try:
         return Actor(name=said) if said is not None else Actor(name=login())
     except ConfigError as error:

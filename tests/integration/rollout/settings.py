@@ -1,19 +1,24 @@
-"""Settings of a worker process whose deliveries a plan drives; the test says where things are."""
+"""Settings of a process under test that drives or follows a rollout; the rest is said by environment."""
 
 from __future__ import annotations
 
+import json
 import os
 
-from tests.integration.outbox.settings import *  # noqa: F403
-from tests.integration.outbox.settings import WEBHOOKS as WORKER
+from tests.integration.outbox.settings import *  # noqa: F403 - the same, and more
 
-NOTIFICATIONS_WEBHOOK_ENABLED = True
 INSTALLED_APPS = ["rollout.django", "webhooks_core.django"]
-WEBHOOKS = {**WORKER, "ENVIRONMENT": "test"}
+NOTIFICATIONS_WEBHOOK_ENABLED = True
 ROLLOUT = {
-    "FLAGS": {"tournament-webhooks": {"percentage": "100"}},
-    "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
+    "FLAGS": {"tournament-webhooks": {"percentage": 100}},
+    "PLAN": {"stages": [{"percentage": "100", "bake": "1m"}]},
+    "DATABASE": "default",
     "KILL_FILE": os.environ["TEST_KILL_FILE"],
 }
-# Nobody reads what a worker of a test writes, and a pipe that is full would stop it.
-LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"webhooks": {"level": "CRITICAL"}}}
+if "TEST_CHANGES" in os.environ:
+    globals().update(json.loads(os.environ["TEST_CHANGES"]))
+LOGGING = {
+    "version": 1,
+    "handlers": {"err": {"class": "logging.StreamHandler"}},
+    "loggers": {name: {"handlers": ["err"], "level": "INFO"} for name in ("rollout", "webhooks")},
+}
