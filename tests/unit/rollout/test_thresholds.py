@@ -69,6 +69,30 @@ def test_the_lower_bound_is_wilsons() -> None:
     assert percent(0, 0) is None
 
 
+@pytest.mark.parametrize(("more", "standing"), [(0.0, GO), (1e-9, OPEN)])
+def test_the_lower_bound_is_enough_where_it_is_reached(more: float, standing: Standing) -> None:
+    """98 of 100, against the bound of just these, and one a hair higher."""
+    line = 100 * wilson_lower(98, 100, z=1.645) + more
+    criteria = Criteria(success_lower_bound_percent=line)
+
+    found = of_hour({"ok": 98, "failed_redirect": 2}, "success_rate", criteria=criteria)
+
+    assert found is standing
+
+
+@pytest.mark.parametrize(("less", "standing"), [(0.0, HOLD), (1e-9, BACK)])
+def test_rejected_signatures_roll_back_above_their_line_and_not_at_it(
+    less: float, standing: Standing
+) -> None:
+    """5 of 20, against the line of just their lower bound, and one a hair lower."""
+    line = 100 * wilson_lower(5, 20, z=1.645) - less
+    criteria = Criteria(signature_roll_back_percent=line)
+
+    found = of_hour({"failed_signature_rejected": 5, "ok": 15}, "signature_rejected", criteria=criteria)
+
+    assert found is standing
+
+
 @pytest.mark.parametrize(
     ("ok", "failed", "minutes", "standing"),
     [
