@@ -253,9 +253,10 @@ class RolloutProvider(AbstractProvider):
             self.emit_provider_error(details)
         elif status is not SourceStatus.READY:
             self.emit_provider_stale(details)
-        elif was is SourceStatus.READY or (before is not None and before.flags != after.flags):
+        else:
             details.flags_changed = _changed(before, after)
-            self.emit_provider_configuration_changed(details)
+            if was is SourceStatus.READY or (before is not after and details.flags_changed):
+                self.emit_provider_configuration_changed(details)
 
 
 def _error(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:

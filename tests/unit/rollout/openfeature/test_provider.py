@@ -1,0 +1,444 @@
+"""Our provider: values, reasons, codes and facts of the specification; off where anything stops a flag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import Reason
+from openfeature.hook import Hook
+from openfeature.provider import ProviderStatus
+from openfeature.track import TrackingEventDetails
+
+from rollout import InvalidContext, MappingSource, Percentage
+from rollout.openfeature import RolloutProvider, context
+from rollout.snapshot import Snapshot
+from rollout.testing import override_flag
+from tests.unit.rollout.openfeature.provider_world import Switch, live, provider
+
+HALF = {"f": {"percentage": 50}}
+IN, OUT = EvaluationContext("9"), EvaluationContext("7")  # at 50 %, under the salt "f"
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    """OpenFeature's state is the process's."""
+    api.shutdown()
+    yield
+    api.shutdown()
+
+
+def test_a_percentage_is_a_split_with_its_facts() -> None:
+    """SPLIT, the variant, and enough to explain it a year later."""
+    asked = provider(HALF, version=7)
+
+    inside = asked.resolve_boolean_details("f", False, IN)
+    outside = asked.resolve_boolean_details("f", True, OUT)
+
+    assert (inside.value, inside.variant, inside.reason) == (True, "on", Reason.SPLIT)
+    assert (outside.value, outside.variant, outside.reason) == (False, "off", Reason.SPLIT)
+    facts = dict(inside.flag_metadata)
+    assert set(facts) == {"position", "turns_on_at", "version"}
+    assert (len(str(facts["position"])), facts["version"]) == (16, 7)
+    assert Decimal(str(facts["turns_on_at"])) <= 50
+    assert repr(inside.flag_metadata) == repr(facts)
+    assert len(inside.flag_metadata) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "variant"),
+    [
+        pytest.param({"percentage": 100}, Reason.STATIC, "on", id="everybody"),
+        pytest.param({"percentage": 0}, Reason.STATIC, "off", id="nobody"),
+        pytest.param({}, Reason.DEFAULT, "off", id="no-percentage"),
+        pytest.param({"percentage": 100, "enabled": False}, Reason.DISABLED, "off", id="disabled"),
+        pytest.param({"forced_on": [9]}, Reason.TARGETING_MATCH, "on", id="forced"),
+        pytest.param({"percentage": 100, "forced_off": [8]}, Reason.DEFAULT, "on", id="not-forced"),
+    ],
+)
+def test_the_reason_is_the_specifications(body: dict[str, Any], reason: Reason, variant: str) -> None:
+    """STATIC where nothing depends on the unit, DEFAULT where nothing matched."""
+    details = provider({"f": body}).resolve_boolean_details("f", False, IN)
+
+    assert (details.reason, details.variant) == (reason, variant)
+
+
+def test_a_rule_is_told() -> None:
+    """TARGETING_MATCH, with the rule among the facts."""
+    rule = {"if": [{"attribute": "region", "op": "in", "value": ["eu"]}], "serve": "on"}
+
+    details = provider({"f": {"rules": [rule]}}).resolve_boolean_details(
+        "f", False, EvaluationContext("3", {"region": "eu"})
+    )
+
+    assert (details.value, details.reason) == (True, Reason.TARGETING_MATCH)
+    assert details.flag_metadata["rule"] == "rule 1: region in ['eu']"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "value"),
+    [
+        pytest.param("string", {"on": "hi", "off": "bye"}, "hi", id="string"),
+        pytest.param("integer", {"on": 10, "off": 1}, 10, id="integer"),
+        pytest.param("float", {"on": Decimal("0.5"), "off": 0}, 0.5, id="float"),
+        pytest.param("float", {"on": 10, "off": 1}, 10.0, id="float-of-integers"),
+        pytest.param("object", {"on": {"a": [1]}, "off": {}}, {"a": [1]}, id="object"),
+        pytest.param("object", {"on": ["a"], "off": []}, ["a"], id="list"),
+    ],
+)
+def test_each_type_is_served_both_ways(kind: str, body: dict[str, Any], value: Any) -> None:
+    """The value of the variant, synchronously and asynchronously."""
+    asked = provider({"f": {"percentage": 50, "values": body}})
+
+    sync = getattr(asked, f"resolve_{kind}_details")("f", None, IN)
+    other = asyncio.run(getattr(asked, f"resolve_{kind}_details_async")("f", None, IN))
+    outside = getattr(asked, f"resolve_{kind}_details")("f", None, OUT)
+
+    assert sync == other
+    assert (sync.value, type(sync.value)) == (value, type(value))
+    assert (outside.variant, outside.value) == ("off", body["off"])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        pytest.param(None, "string", id="boolean-as-string"),
+        pytest.param(None, "integer", id="boolean-as-integer"),
+        pytest.param({"on": "a", "off": "b"}, "boolean", id="string-as-boolean"),
+        pytest.param({"on": 0.5, "off": 1}, "integer", id="float-as-integer"),
+        pytest.param({"on": {}, "off": []}, "string", id="object-as-string"),
+    ],
+)
+def test_another_type_is_a_mismatch_both_ways(values: Any, kind: str) -> None:
+    """The default comes back with TYPE_MISMATCH: the SDK's own look at it fails where it is async."""
+    body = {"percentage": 100} | ({"values": values} if values is not None else {})
+    api.set_provider_and_wait(provider({"f": body}))
+    client = api.get_client()
+    default: Any = {"string": "d", "integer": 5, "boolean": True}[kind]
+
+    sync = getattr(client, f"get_{kind}_details")("f", default)
+    other = asyncio.run(getattr(client, f"get_{kind}_details_async")("f", default))
+
+    assert sync == other
+    assert (sync.value, sync.error_code, sync.reason) == (default, ErrorCode.TYPE_MISMATCH, Reason.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("key", "unit", "code"),
+    [
+        pytest.param("missing", "3", ErrorCode.FLAG_NOT_FOUND, id="no-flag"),
+        pytest.param("f", None, ErrorCode.TARGETING_KEY_MISSING, id="no-key"),
+        pytest.param("f", "", ErrorCode.TARGETING_KEY_MISSING, id="blank-key"),
+        pytest.param("f", 1.5, ErrorCode.INVALID_CONTEXT, id="float-key"),
+    ],
+)
+def test_an_error_answers_the_default_with_its_code(key: str, unit: Any, code: ErrorCode) -> None:
+    """As the specification wants it."""
+    details = provider(HALF).resolve_boolean_details(key, True, EvaluationContext(unit))
+
+    assert (details.value, details.error_code, details.reason) == (True, code, Reason.ERROR)
+    assert details.error_message
+
+
+def test_no_context_at_all_is_a_missing_key() -> None:
+    """The SDK always hands one over; somebody else may not."""
+    details = provider(HALF).resolve_boolean_details("f", False)
+
+    assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
+
+
+def test_a_blank_key_never_becomes_the_process_wide_one() -> None:
+    """The SDK falls back to the global context where a call's own key is blank: that is an error."""
+    api.set_provider_and_wait(provider({"f": {"percentage": 100, "forced_on": ["global"]}}))
+    api.set_evaluation_context(EvaluationContext("global"))
+
+    details = api.get_client().get_boolean_details("f", False, EvaluationContext(""))
+
+    assert (details.value, details.error_code) == (False, ErrorCode.TARGETING_KEY_MISSING)
+    assert "global" in str(details.error_message)
+
+
+def test_the_global_key_is_taken_where_one_asks_for_it() -> None:
+    """A process that serves one unit alone."""
+    api.set_provider_and_wait(RolloutProvider(live({"f": {"forced_on": ["global"]}}), global_key=True))
+    api.set_evaluation_context(EvaluationContext("global"))
+
+    assert api.get_client().get_boolean_value("f", False) is True
+
+
+@pytest.mark.parametrize("blank", ["", None], ids=["blank", "none"])
+def test_our_context_keeps_a_blank_key_blank(blank: str | None) -> None:
+    """So that it is an error, and not the client's or the transaction's unit."""
+    api.set_provider_and_wait(provider({"f": {"percentage": 100, "forced_on": ["client"]}}))
+    client = api.get_client()
+    client.context = EvaluationContext("client")
+
+    details = client.get_boolean_details("f", False, context(blank))
+
+    assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
+    assert client.get_boolean_value("f", False) is True
+
+
+def test_our_context_takes_what_a_gate_takes() -> None:
+    """An integer is its text; a float is no unit."""
+    assert context(101, region="eu") == EvaluationContext("101", {"region": "eu"})
+    with pytest.raises(InvalidContext):
+        context(1.5)
+
+
+@pytest.mark.parametrize("given", ["7", None], ids=["another-key", "no-key"])
+def test_an_attribute_by_the_flags_unit_is_the_unit(given: str | None) -> None:
+    """A flag of tournaments asks for the tournament, whoever the targeting key is."""
+    asked = provider(HALF)
+
+    inside = asked.resolve_boolean_details("f", False, EvaluationContext(given, {"tournament_id": 9}))
+    blank = asked.resolve_boolean_details("f", False, EvaluationContext("9", {"tournament_id": ""}))
+
+    assert (inside.value, inside.reason) == (True, Reason.SPLIT)
+    assert blank.error_code == ErrorCode.TARGETING_KEY_MISSING
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        pytest.param({"master": lambda: False}, "master switch", id="master"),
+        pytest.param({"ceilings": lambda: {"f": Percentage.NOBODY}}, "ceiling 0", id="ceiling"),
+    ],
+)
+def test_what_stops_a_flag_answers_off_never_the_default(options: dict[str, Any], rule: str) -> None:
+    """DISABLED, with the switch among the facts; a default of True does not come through."""
+    flags = {"f": {"percentage": 100, "values": {"on": "new", "off": "old"}}, "b": {"percentage": 100}}
+
+    text = provider(flags, **options).resolve_string_details("f", "default", IN)
+    options = options if "master" in options else {"ceilings": lambda: {"b": Percentage.NOBODY}}
+    yes = provider(flags, **options).resolve_boolean_details("b", True, IN)
+
+    assert (text.value, text.reason, text.flag_metadata["rule"]) == ("old", Reason.DISABLED, rule)
+    assert (yes.value, yes.reason) == (False, Reason.DISABLED)
+
+
+def test_the_kill_switch_answers_off_for_flags_that_are_not_there() -> None:
+    """It stands above everything; only a boolean is known to be off, though."""
+    switch = Switch()
+    switch.killed = True
+    asked = provider({}, kill=switch)
+
+    yes = asked.resolve_boolean_details("missing", True, IN)
+    text = asked.resolve_string_details("missing", "default", IN)
+
+    assert (yes.value, yes.reason) == (False, Reason.DISABLED)
+    assert (text.value, text.error_code) == ("default", ErrorCode.TYPE_MISMATCH)
+
+
+def test_an_override_comes_through_this_door_too() -> None:
+    """On or off, for values of any type, defined or not; other tasks' overrides do not."""
+    asked = provider({"f": {"values": {"on": "new", "off": "old"}, "percentage": 0}})
+
+    async def elsewhere() -> bool:
+        return bool((await asked.resolve_boolean_details_async("any", False, IN)).value)
+
+    with override_flag("f", on=True), override_flag("any", on=True):
+        text = asked.resolve_string_details("f", "default", IN)
+        yes = asked.resolve_boolean_details("any", False)
+        in_thread = asyncio.run(asyncio.to_thread(asked.resolve_boolean_details, "any", False))
+        in_task = asyncio.run(elsewhere())
+
+    assert (text.value, text.reason) == ("new", Reason.STATIC)
+    assert yes.value is in_thread.value is in_task is True
+    assert asked.resolve_string_details("f", "default", IN).value == "old"
+
+
+def test_a_source_that_breaks_is_an_error_not_an_exception() -> None:
+    """Nothing raises into the caller."""
+    broken = live(HALF)
+    broken._monotonic = lambda: 1 / 0  # type: ignore[misc]
+
+    details = RolloutProvider(broken).resolve_boolean_details("f", False, IN)
+
+    assert (details.value, details.error_code) == (False, ErrorCode.GENERAL)
+
+
+def test_a_master_switch_that_raises_is_an_error() -> None:
+    """Unknown: the default, with PARSE_ERROR; a gate says off."""
+    details = provider(HALF, master=lambda: bool(1 / 0)).resolve_boolean_details("f", False, IN)
+
+    assert (details.value, details.error_code) == (False, ErrorCode.PARSE_ERROR)
+
+
+def test_it_is_hashable_and_named_and_has_its_hooks() -> None:
+    """The SDK keeps providers in a dictionary."""
+    hook = Hook()
+    asked = RolloutProvider(live(HALF), hooks=[hook])
+
+    assert {asked: 1}[asked] == 1
+    assert asked.get_metadata().name == "rollout"
+    assert asked.get_provider_hooks() == [hook]
+
+
+def test_tracking_is_handed_on() -> None:
+    """With the merged context; without a tracker nothing happens."""
+    heard: list[Any] = []
+    api.set_provider_and_wait(RolloutProvider(live(HALF), tracker=lambda *told: heard.append(told)))
+    details = TrackingEventDetails(value=9.5)
+
+    api.get_client().track("paid", EvaluationContext("101"), details)
+    provider(HALF).track("paid")
+
+    assert heard == [("paid", EvaluationContext("101"), details)]
+
+
+class Told:
+    """The events a provider told, in order."""
+
+    def __init__(self, told_by: RolloutProvider) -> None:
+        self.events: list[tuple[str, Any]] = []
+        told_by.attach(lambda _, event, details: self.events.append((event.value, details)))
+
+    @property
+    def names(self) -> list[str]:
+        """Without their beginning."""
+        return [name.removeprefix("PROVIDER_") for name, _ in self.events]
+
+
+def test_each_change_of_state_is_told_once() -> None:
+    """Configuration changed with the flags that changed; stale with what is wrong; ready again."""
+    source = MappingSource({"f": {"percentage": 5}, "g": {}}, version=1)
+    flags = live({})
+    flags._source = source
+    asked = RolloutProvider(flags)
+    told = Told(asked)
+    asked.initialize(EvaluationContext())
+
+    source.replace({"f": {"percentage": 50}, "g": {}, "h": {}}, version=2)
+    flags.refresh()
+    source.replace({"f": {"percentage": 101}}, version=3)
+    flags.refresh()
+    flags.refresh()
+    source.replace({"f": {"percentage": 50}, "g": {}, "h": {}}, version=3)
+    flags.refresh()
+
+    assert told.names == ["CONFIGURATION_CHANGED", "STALE", "READY"]
+    assert told.events[0][1].flags_changed == ["f", "h"]
+    assert "101" in told.events[1][1].message or "0 to 100" in told.events[1][1].message
+
+
+def test_ready_again_with_other_flags_is_both() -> None:
+    """Nobody has to ask what else happened meanwhile."""
+    source = MappingSource({"f": {"percentage": 5}}, version=1)
+    flags = live({})
+    flags._source = source
+    asked = RolloutProvider(flags)
+    asked.initialize(EvaluationContext())
+    told = Told(asked)
+
+    source.replace({"f": {"percentage": 101}}, version=2)
+    flags.refresh()
+    source.replace({"f": {"percentage": 6}}, version=2)
+    flags.refresh()
+
+    assert told.names == ["STALE", "READY", "CONFIGURATION_CHANGED"]
+
+
+def test_a_switch_above_changes_every_flag() -> None:
+    """The kill switch is a change of configuration; controls that cannot be read are an error."""
+    switch, ceilings = Switch(), {"fail": False}
+
+    def read() -> dict[Any, Percentage]:
+        if ceilings["fail"]:
+            raise OSError
+        return {}
+
+    flags = live({"f": {}, "g": {}}, kill=switch, ceilings=read)
+    asked = RolloutProvider(flags)
+    asked.initialize(EvaluationContext())
+    told = Told(asked)
+
+    switch.killed = True
+    flags.refresh()
+    ceilings["fail"] = True
+    flags.refresh()
+    ceilings["fail"] = False
+    flags.refresh()
+
+    assert told.names == ["CONFIGURATION_CHANGED", "ERROR", "READY"]
+    assert told.events[0][1].flags_changed == ["f", "g"]
+    assert told.events[1][1].error_code == ErrorCode.GENERAL
+
+
+def test_nothing_to_decide_by_is_not_ready_and_then_it_is() -> None:
+    """`set_provider_and_wait` raises; the status follows what is there, without a new call."""
+    source = MappingSource({"f": {"percentage": 101}}, version=1)
+    flags = live({})
+    flags._source = source
+    client = api.get_client()
+
+    with pytest.raises(ProviderNotReadyError, match="no flags"):
+        api.set_provider_and_wait(RolloutProvider(flags))
+    before = client.get_provider_status()
+    source.replace({"f": {"percentage": 100}}, version=1)
+    value = client.get_boolean_value("f", False)
+
+    assert before is ProviderStatus.ERROR
+    assert value is True
+    assert client.get_provider_status() is ProviderStatus.READY
+
+
+def test_after_shutdown_nothing_is_told_and_it_may_be_set_again() -> None:
+    """A provider that is used under two domains, or again, hears each change once."""
+    flags = live({"f": {}})
+    asked = RolloutProvider(flags)
+    told = Told(asked)
+    asked.initialize(EvaluationContext())
+    asked.initialize(EvaluationContext())
+    listening = len(flags._listeners)
+
+    asked.shutdown()
+    asked.shutdown()
+
+    assert (listening, len(flags._listeners), told.names) == (1, 0, [])
+
+
+def test_a_listener_that_raises_keeps_nothing_from_deciding() -> None:
+    """Whatever an event handler does."""
+    source = MappingSource({"f": {"percentage": 5}}, version=1)
+    flags = live({})
+    flags._source = source
+
+    def fail(before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
+        raise RuntimeError
+
+    flags.listen(fail)
+
+    assert flags.decide("f", 1).reason == "SPLIT"
+
+
+def test_a_flag_that_is_gone_is_among_the_changed() -> None:
+    """Its key is told like any other."""
+    source = MappingSource({"f": {"percentage": 5}, "g": {}}, version=1)
+    flags = live({})
+    flags._source = source
+    asked = RolloutProvider(flags)
+    asked.initialize(EvaluationContext())
+    told = Told(asked)
+
+    source.replace({"f": {"percentage": 5}}, version=2)
+    flags.refresh()
+
+    assert told.events[0][1].flags_changed == ["g"]
+
+
+def test_told_before_anything_was_read_names_every_flag() -> None:
+    """Whoever listens from the beginning."""
+    asked = provider({"f": {}})
+    told = Told(asked)
+    asked._status = asked._flags.snapshot().status
+
+    asked._heard(None, asked._flags.snapshot(), problem=None)
+
+    assert told.events[0][1].flags_changed == ["f"]
