@@ -45,7 +45,7 @@ class Faults:
     outbox_before: float = elsewhere(0.2)
     outbox_after: float = elsewhere(0.2)
     outage: float = elsewhere(0.5)
-    crash: float = elsewhere(0.02)
+    crash: float = elsewhere(0.04)
     pause: float = elsewhere(0.5)
     clock_jump: float = elsewhere(0.3)
     store_jump: float = elsewhere(0.1)

@@ -21,7 +21,7 @@ from webhooks_core.breaker import (
     Ticket,
 )
 from webhooks_core.outbox.base import Claimed, Row, Settled, State
-from webhooks_core.settlement import DeadLettered, Delivery, Retrying
+from webhooks_core.settlement import DeadLettered, Delivery, Retrying, Tally, tally
 from webhooks_core.transport.base import Request
 
 LEASE = 15.0
@@ -78,6 +78,7 @@ class Event:
     not_before: float = 0.0  # true time of the next planned attempt
     is_out_of_order: bool = False  # given up or dropped at least once: later ones need not wait
     attempts_this_round: int = 0
+    tallies: list[Tally] = field(default_factory=list)  # what this round has added to the evidence
     tokens: set[str] = field(default_factory=set)
 
 
@@ -85,7 +86,7 @@ class Judge:
     """Watch a run.
 
     Args:
-        max_attempts: That of the retry policy.
+        max_attempts: That of the retry policy, both tiers together.
         max_age_seconds: How long a delivery waits for an open breaker, at least.
         store_clock_is_right: Nobody sets the store's clock, so that planned moments can be checked.
     """
@@ -178,6 +179,7 @@ class Judge:
         if isinstance(settlement, DeadLettered) and record is None and self.store_clock_is_right:
             waited = store_now - event.waits_since
             require(waited >= self._max_age_seconds - MOST_OFF, "given up for its age before its time")
+        self._tallied(event, tally(settlement))
         if row.state is State.DELIVERED:
             require(event.effects > 0, "settled as delivered without an effect")
         event.is_out_of_order |= row.state is State.DEAD
@@ -192,6 +194,15 @@ class Judge:
             event.waits_since = store_now
         if verb == "resend":
             event.attempts_this_round = 0
+            event.tallies.clear()
+
+    def _tallied(self, event: Event, what: Tally) -> None:
+        """A settlement adds *what* to the evidence, in its transaction."""
+        if what is Tally.NOTHING:
+            return
+        event.tallies.append(what)
+        told = event.tallies in ([Tally.SUCCESS], [Tally.FAILURE], [Tally.FAILURE, Tally.RECOVERY])
+        require(told, f"evidence of one delivery: {', '.join(event.tallies)}")
 
     # --- the wire and the receiver ----------------------------------------------------------------------
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from tests.simulation.journal import Crashed, Journal, Suspended
+from tests.simulation.judge import LEASE
 from tests.simulation.store import SimBreakers, SimOutbox, SimRates
+from tests.simulation.stores import hits
 from webhooks_core.delivery import Delivery, Permit, PermitVerdict, Sender
 from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.outbox.base import Settled
@@ -220,6 +222,10 @@ class Process:
 
         fate = world.network.send(journal, lambda result: self.act(lambda: resume(result)))
         world.note(f"{self.label} sends {delivery.webhook_id[:4]} attempt {delivery.attempt} {fate}")
+        if self._todo and hits(world.faults.pause / 2, world.rng.random):
+            # Frozen with jobs in hand that no thread has begun: half of their lease may pass.
+            self.is_paused_until = world.loop.now + world.rng.random() * LEASE
+            world.note(f"{self.label} pauses")
         self.maybe_crash()
 
     def _came_back(self, job: Job, settled: Settled | None) -> None:

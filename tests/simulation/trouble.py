@@ -94,6 +94,9 @@ class Trouble:
     def _operate(self) -> None:
         """A person looks after the outbox in the middle of it all, mostly after what has gone wrong."""
         rng = self._world.rng
+        if rng.random() < 0.2:  # `recover`, and `release --all`
+            self.clear_up()
+            return
         rows = [row for row in self._world.stores.rows() if row.state in VERBS]
         bad = [row for row in rows if row.state is not State.PENDING]
         if rows:

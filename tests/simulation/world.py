@@ -63,7 +63,11 @@ class World:
         self.start = START
         self.loop = Loop(START)
         self.faults = Faults.drawn(rng)
-        self.retry = RetryPolicy(max_attempts=rng.choice((1, 2, 3)), retry_after_cap_seconds=90.0)
+        self.retry = RetryPolicy(
+            max_attempts=rng.choice((1, 2, 3)),
+            retry_after_cap_seconds=90.0,
+            slow_seconds=rng.choice(((), (), (5.0, 20.0))),
+        )
         names = [EndpointId(name) for name in "abc"[: rng.choice((1, 1, 2, 3))]]
         self.endpoints = {name: ENDPOINTS[name] for name in names}
         self.policy = WorkerPolicy(
@@ -76,7 +80,7 @@ class World:
             drain_seconds=5.0,
         )
         self.judge = Judge(
-            max_attempts=self.retry.max_attempts,
+            max_attempts=self.retry.max_attempts + len(self.retry.slow_seconds),
             max_age_seconds=self.policy.max_age_seconds,
             store_clock_is_right=not self.faults.store_jump,
         )
@@ -210,7 +214,7 @@ class World:
         """Commit a few events, one by one or all at once, some of them in order of a match."""
         rng = self.rng
         names = list(self.endpoints)
-        keyed, spread = rng.random() < 0.4, rng.choice((0.1, 30.0, 30.0))
+        keyed, spread = rng.random() < 0.6, rng.choice((0.1, 30.0, 30.0))
         begin = rng.random() * (30.0 - spread)
         for number in range(rng.choice((3, 6, 10))):
             name = rng.choice(names)
