@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.core.management import call_command
 from django.test import override_settings
 
 from tests.integration.django.project import SECRET, Override
 from tests.redis_server import URL, forget, own_server, patient
 from webhooks_core.breaker import Admit, Force, ForcedMode, Refused
+from webhooks_core.delivery import Delivery
 from webhooks_core.django import sharing, wiring
 from webhooks_core.django.models import Breaker, SeenWebhook
 from webhooks_core.envelope import seal
@@ -331,3 +335,62 @@ def test_a_redis_that_is_away_names_no_address_in_any_log(
     assert (status, refused) == (503, False)
     assert PASSWORD not in caplog.text
     assert PASSWORD not in shown
+
+
+def shown_breaker(webhook_id: str) -> tuple[str, dict[str, Any]]:
+    """What `webhooks show` says of the breaker, for a person and for a program."""
+    text, program = StringIO(), StringIO()
+    call_command("webhooks", "show", webhook_id, stdout=text)
+    call_command("webhooks", "show", webhook_id, "--json", stdout=program)
+    (line,) = [line for line in text.getvalue().splitlines() if line.startswith("breaker: ")]
+    return line, json.loads(program.getvalue())
+
+
+def recorded() -> str:
+    """One event in the outbox; its id."""
+    body = seal("payment_verified", {"tournament_id": 101}, webhook_id=IDS[0]).body
+    kept = wiring.sending().outbox
+    assert kept is not None
+    kept.add(Delivery(webhook_id=IDS[0], event="payment_verified", body=body, created_at=wiring.clock()))
+    return IDS[0]
+
+
+@pytest.mark.redis
+@pytest.mark.network
+@pytest.mark.django_db
+def test_show_asks_the_breaker_where_it_is_kept(in_redis: RedisConnection) -> None:
+    """One that is open in Redis is not told as closed, nor its delivery as about to be attempted."""
+    webhook_id = recorded()
+    down()
+    as_another_process()
+    patient(sharing.redis())
+
+    line, data = shown_breaker(webhook_id)
+
+    assert line.startswith("breaker: forced_open until ")
+    assert data["breaker"]["forced"] == "forced_open"
+    assert data["next"].startswith("next: waits for the breaker of default, until ")
+
+
+@pytest.mark.redis
+@pytest.mark.network
+@pytest.mark.django_db
+def test_show_does_not_guess_at_a_breaker_that_it_cannot_ask(using: Override) -> None:
+    """Redis is away: its breaker is not known."""
+    with using(WEBHOOKS={"ENGINE": "worker", "REDIS": GONE, "BREAKER_STORE": "redis"}):
+        line, data = shown_breaker(recorded())
+
+    assert line == "breaker: not known: Redis does not answer"
+    assert data["breaker"]["state"] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("store", ["memory", "database"])
+def test_show_tells_of_breakers_here(using: Override, store: str) -> None:
+    """In memory each worker has its own; in the database there is one."""
+    with using(WEBHOOKS={"ENGINE": "worker", "BREAKER_STORE": store}):
+        line, data = shown_breaker(recorded())
+
+    known = {"memory": "breaker: not known: each worker keeps its own", "database": "breaker: closed"}
+    assert line == known[store]
+    assert data["next"] == "next: attempted as soon as a worker takes it"

@@ -11,6 +11,8 @@ from typing import Any
 from django.db.models import Count
 
 from webhooks_core.django.answer import Answer, Exit, table
+from webhooks_core.django.management import breakers
+from webhooks_core.django.management.breakers import SeenBreaker
 from webhooks_core.django.management.picking import (
     Pick,
     add_filters,
@@ -20,7 +22,7 @@ from webhooks_core.django.management.picking import (
     shown,
     shown_at,
 )
-from webhooks_core.django.models import Attempt, Breaker, Delivery, WorkerBeat
+from webhooks_core.django.models import Attempt, Delivery, WorkerBeat
 from webhooks_core.outbox.states import State
 
 ALIVE_SECONDS = 30.0  # six heartbeats; a worker that was not seen for so long is gone, or stuck
@@ -91,14 +93,10 @@ def show_delivery(options: dict[str, Any]) -> Answer:
     if row is None:
         raise refused(f"there is no delivery {options['webhook_id']}", code=Exit.NOT_FOUND)
     attempts = list(Attempt.objects.using(kept.database.alias).filter(delivery_id=row.pk).order_by("id"))
-    breaker = (
-        Breaker.objects.using(kept.database.alias)
-        .filter(environment=kept.environment, endpoint_id=row.endpoint_id)
-        .first()
-    )
+    breaker = breakers.seen(kept, row.endpoint_id)
     facts = shown(row)
     lines = [f"{name}: {value}" for name, value in facts.items() if value not in (None, "")]
-    lines.append(f"breaker: {'closed' if breaker is None else breaker.state}")
+    lines.append(f"breaker: {breaker.text}")
     cells = [
         (
             each.number, shown_at(each.started_at), each.outcome, each.status or "",
@@ -107,8 +105,10 @@ def show_delivery(options: dict[str, Any]) -> Answer:
         for each in attempts
     ]  # fmt: skip
     lines += table(("attempt", "started", "outcome", "status", "latency", "error"), cells) if cells else []
-    lines.append(_next(row))
-    data = {**facts, "attempts": [_attempt(each) for each in attempts], "next": _next(row)}
+    following = _next(row, breaker)
+    lines.append(following)
+    tried = [_attempt(each) for each in attempts]
+    data = {**facts, "breaker": breaker.data, "attempts": tried, "next": following}
     return Answer(lines=lines, data=data)
 
 
@@ -124,8 +124,10 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def _next(row: Delivery) -> str:
+def _next(row: Delivery, breaker: SeenBreaker) -> str:
     """Say what will happen to *row* next."""
+    if row.state == State.PENDING and row.turn is not None and breaker.refuses_until is not None:
+        return f"next: waits for the breaker of {row.endpoint_id}, until {shown_at(breaker.refuses_until)}"
     if row.state == State.PENDING and row.turn is not None:
         return "next: attempted as soon as a worker takes it"
     if row.state == State.PENDING and row.due_at is not None:
