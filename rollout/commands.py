@@ -144,7 +144,7 @@ class AcceptStore(_PersonsWord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearTrip(_PersonsWord):
-    """What tripped on personal data is mended: the journal's row of it. Needs a reason; lets nothing through."""
+    """What tripped is mended: the journal's row of it. Needs a reason, and lets nothing through."""
 
 
 #: What a person or a tripwire says; each has `by` and `reason`.

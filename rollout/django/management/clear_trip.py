@@ -1,4 +1,4 @@
-"""`manage.py rollout clear-trip`: what tripped on personal data is mended, says another person than who began.
+"""`manage.py rollout clear-trip`: what tripped on personal data is mended, says another person.
 
 Invariants: the name on a command line is not authenticated, and the journal says so; without `--actor` and
 `--reason` nothing is cleared. Explained in docs/how-to/clear-a-trip.md.
@@ -41,7 +41,8 @@ def clear_trip(options: dict[str, Any]) -> Answer:
     state = done.state
     if state is not None:
         lines.append(
-            f"{state.flag} is {state.state}; `rollout start` begins again. Other hosts have files of their own."
+            f"{state.flag} is {state.state}; `rollout start` begins again."
+            " Other hosts have files of their own."
         )
     data = {
         "path": path,

@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 
 from rollout.django.management import (
     acting,
+    clear_trip,
     flag,
     flag_change,
     history,
@@ -28,7 +29,7 @@ from rollout.django.management.words import away
 from webhooks_core.django.answer import Answer, Exit, tell
 from webhooks_core.django.management.picking import Refused
 
-MODULES = (running_command, status, acting, killing, history, planning)
+MODULES = (running_command, status, acting, killing, clear_trip, history, planning)
 
 
 class Command(BaseCommand):

@@ -1,0 +1,233 @@
+"""Rollouts in Django's admin: where each stands and why, its journal, its senders; what stops or moves it.
+
+Nothing is added, edited or deleted here. Each act asks for its permission, takes its reason from the form and
+goes the way of the command of the same name, by an actor that the admin has authenticated. Invariant: no act
+lets more units in than the plan's runner would. Explained in docs/how-to/clear-a-trip.md.
+"""
+
+# ruff: noqa: ARG002 - the shapes of Django's hooks
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from rollout import state_text
+from rollout.django import conf
+from rollout.django.models import JournalEntry, Rollout, Sender
+from rollout.errors import ConfigError
+from rollout.rollout_state import RolloutState
+
+if TYPE_CHECKING:
+    Page = admin.ModelAdmin[Model]
+else:
+    Page = admin.ModelAdmin
+
+
+class Shown(Page):
+    """A table that the admin shows and nobody edits; it is read where rollouts are kept."""
+
+    actions: Collection[str] | None = None  # type: ignore[assignment]
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """Return the rows of the database that keeps the rollouts."""
+        return super().get_queryset(request).using(conf.current().state_database or "default")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nothing is added here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is edited here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is deleted here; a journal has no way to lose an entry."""
+        return False
+
+
+class ReasonForm(ActionForm):
+    """The choice of an act, and why."""
+
+    reason = forms.CharField(required=False, max_length=255, label="Reason")
+
+
+@admin.register(Rollout)
+class RolloutAdmin(Shown):
+    """Where each rollout stands."""
+
+    action_form = ReasonForm
+    list_display = ("flag", "environment", "state", "stage", "ceiling", "is_killed", "why", "by", "changed")
+    list_filter = ("state", "environment")
+    ordering = ("environment", "flag")
+    fields = (
+        *("flag", "environment", "state", "stage", "ceiling", "is_killed", "is_shadow", "why", "by"),
+        *("changed", "epoch", "version", "fence_holder"),
+    )
+    readonly_fields = fields
+    actions = ("pause", "resume", "approve", "roll_back", "kill", "unkill", "clear_trip")
+
+    @admin.display
+    def stage(self, row: Rollout) -> str:
+        """Which stage of how many."""
+        state = _state(row)
+        if state is None or state.stage is None or state.plan is None:
+            return "-"
+        return f"{state.stage + 1} of {len(state.plan.stages)}"
+
+    @admin.display
+    def why(self, row: Rollout) -> str:
+        """Why it stands where it stands, with the numbers."""
+        state = _state(row)
+        return "content cannot be read" if state is None else state.reason or "-"
+
+    @admin.display
+    def by(self, row: Rollout) -> str:
+        """Who brought it there."""
+        state = _state(row)
+        return "-" if state is None else state.actor or "-"
+
+    @admin.display(ordering="changed_at")
+    def changed(self, row: Rollout) -> str:
+        """When, UTC."""
+        return _moment(row.changed_at)
+
+    def has_drive_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may drive."""
+        return request.user.has_perm("rollout.drive_rollout")
+
+    def has_kill_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may pull the kill switch and put it back."""
+        return request.user.has_perm("rollout.kill_rollout")
+
+    def has_clear_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may clear a trip."""
+        return request.user.has_perm("rollout.clear_trip")
+
+    @admin.action(permissions=["drive"], description="Pause: stay at this percentage, the guard stays on")
+    def pause(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Pause."""
+        self._act("pause", request, rows)
+
+    @admin.action(permissions=["drive"], description="Resume")
+    def resume(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Resume."""
+        self._act("resume", request, rows)
+
+    @admin.action(permissions=["drive"], description="Approve the next stage")
+    def approve(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Approve."""
+        self._act("approve", request, rows)
+
+    @admin.action(permissions=["drive"], description="Roll back: let nothing through (needs a reason)")
+    def roll_back(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Roll back."""
+        self._act("roll_back", request, rows)
+
+    @admin.action(permissions=["kill"], description="Kill: stop everything (needs a reason)")
+    def kill(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Kill."""
+        self._act("kill", request, rows)
+
+    @admin.action(permissions=["kill"], description="Put the kill switch back (needs a reason)")
+    def unkill(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Put the kill switch back."""
+        self._act("unkill", request, rows)
+
+    @admin.action(permissions=["clear"], description="Clear a trip on personal data (needs a reason)")
+    def clear_trip(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Clear this host's trip."""
+        self._act("clear_trip", request, rows)
+
+    def _act(self, name: str, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Do it for the one rollout of these settings; say what came of it."""
+        from rollout.django import admin_acts  # models of both apps: only where both are installed
+
+        reason = str(request.POST.get("reason", "")).strip()
+        said = admin_acts.act(name, request.user, reason=reason, picked=list(rows))
+        self.message_user(request, said.text, messages.SUCCESS if said.done else messages.ERROR)
+
+
+@admin.register(JournalEntry)
+class JournalAdmin(Shown):
+    """Every change, by machine or hand. Read only: no code path changes or removes one."""
+
+    list_display = ("version", "flag", "environment", "when", "cause", "who", "why")
+    list_filter = ("flag", "environment", "cause")
+    ordering = ("-id",)
+    fields = ("flag", "environment", "version", "when", "cause", "who", "why", "evidence", "content", "hash")
+    readonly_fields = fields
+
+    @admin.display(ordering="at")
+    def when(self, row: JournalEntry) -> str:
+        """When, UTC."""
+        return _moment(row.at)
+
+    @admin.display(ordering="actor")
+    def who(self, row: JournalEntry) -> str:
+        """Who; with a star where nobody checked that it was really they."""
+        return row.actor if _content(row).get("authenticated") is True else f"{row.actor} *"
+
+    @admin.display
+    def why(self, row: JournalEntry) -> str:
+        """The reason."""
+        return str(_content(row).get("reason") or "-")
+
+    @admin.display
+    def evidence(self, row: JournalEntry) -> str:
+        """The numbers that it rests on, one measure a line."""
+        verdict = _content(row).get("evidence")
+        readings = verdict.get("readings") if isinstance(verdict, dict) else None
+        lines = [
+            f"{each.get('measure')}: {each.get('standing')}: {each.get('why')}"
+            for each in readings or ()
+            if isinstance(each, dict)
+        ]
+        return "\n".join(lines) or "-"
+
+
+@admin.register(Sender)
+class SenderAdmin(Shown):
+    """Who sends, and which epochs they obey."""
+
+    list_display = ("name", "environment", "seen", "lease_seconds", "epochs")
+    ordering = ("environment", "name")
+    fields = ("name", "environment", "seen", "lease_seconds", "epochs")
+    readonly_fields = fields
+
+    @admin.display(ordering="seen_at")
+    def seen(self, row: Sender) -> str:
+        """When it last told its heartbeat, UTC."""
+        return _moment(row.seen_at)
+
+
+def _state(row: Rollout) -> RolloutState | None:
+    try:
+        return state_text.loads(row.content)
+    except ConfigError:
+        return None
+
+
+def _content(row: JournalEntry) -> dict[str, object]:
+    with suppress(ValueError):
+        found = json.loads(row.content)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _moment(seconds: float) -> str:
+    """Return a moment as ISO 8601, UTC; nothing for none."""
+    if not seconds:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

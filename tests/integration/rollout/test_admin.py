@@ -1,0 +1,230 @@
+"""Rollouts in the admin: shown with reasons, moved with a permission each, by an authenticated actor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from rollout.actor import Actor
+from rollout.commands import Pause, RollBack, Start
+from rollout.django import conf, dispatch, driving
+from rollout.django.models import JournalEntry, Rollout
+from rollout.rollout_state import RolloutState, State
+from tests.integration.django.project import project
+from tests.integration.django.test_admin import SETTINGS
+from webhooks_core.testing.captured import real_delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LISTED = "admin:rollout_rollout_changelist"
+STAGES = [{"percentage": "5", "bake": "1h"}, {"percentage": "100", "approval": True}]
+ANNA = Actor(name="anna")
+
+
+@pytest.fixture(autouse=True)
+def _admin(tmp_path: Path) -> Iterator[None]:
+    rollout = {"PLAN": {"stages": STAGES}, "KILL_FILE": str(tmp_path / "kill")}
+    with override_settings(**project(WEBHOOKS={"ENGINE": "worker"}, ROLLOUT=rollout), **SETTINGS):
+        driving.runner().obey(Start(by=ANNA, reason="go"))
+        yield
+
+
+def person(*permissions: str, name: str = "bert") -> Client:
+    """Somebody of the staff with these permissions, logged in."""
+    user = User.objects.create(username=name, is_staff=True, is_active=True)
+    user.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="rollout", codename__in=permissions)
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def act(client: Client, action: str, *, reason: str = "", rows: list[int] | None = None) -> str:
+    """Choose an action for the rollout; return the page that follows."""
+    picked = [row.pk for row in Rollout.objects.all()] if rows is None else rows
+    data = {"action": action, "_selected_action": [str(pk) for pk in picked], "reason": reason}
+    return client.post(reverse(LISTED), data, follow=True).content.decode()
+
+
+def state() -> RolloutState:
+    """Where the rollout stands."""
+    return driving.store().load(driving.driving().flag)
+
+
+def test_state_stage_ceiling_and_reason_are_shown() -> None:
+    """On the list and on the page of one; with the reason in its own words."""
+    client = person("view_rollout")
+    driving.runner().obey(Pause(by=ANNA, reason="the receiver deploys"))
+
+    listed = client.get(reverse(LISTED)).content.decode()
+    shown = client.get(reverse("admin:rollout_rollout_change", args=[Rollout.objects.get().pk]))
+
+    for text in ("PAUSED", "1 of 2", "the receiver deploys", "anna"):
+        assert text in listed
+        assert text in shown.content.decode()
+
+
+def test_a_row_that_cannot_be_read_is_said_to_be_so() -> None:
+    """The page comes all the same."""
+    Rollout.objects.update(content="{")
+
+    listed = person("view_rollout").get(reverse(LISTED))
+
+    assert listed.status_code == 200
+    assert "content cannot be read" in listed.content.decode()
+
+
+@pytest.mark.parametrize("model", ["rollout", "journalentry", "sender"])
+def test_nothing_can_be_added_edited_or_deleted(model: str) -> None:
+    """Whatever permissions somebody has."""
+    driving.store().beat("app-1/1.0", {}, lease_seconds=3.0)
+    found = {"rollout": Rollout, "journalentry": JournalEntry}.get(model)
+    key = 1 if found is None else found.objects.get().pk
+    client = person("view_rollout", "view_journalentry", "view_sender", "change_rollout", "drive_rollout")
+
+    codes = [
+        client.get(reverse(f"admin:rollout_{model}_add")).status_code,
+        client.get(reverse(f"admin:rollout_{model}_delete", args=[key])).status_code,
+        client.post(reverse(f"admin:rollout_{model}_change", args=[key]), {"state": "X"}).status_code,
+    ]
+
+    assert codes == [403, 403, 403]
+    assert client.get(reverse(f"admin:rollout_{model}_changelist")).status_code == 200
+
+
+def test_evidence_is_not_listed() -> None:
+    """A row a minute is nothing to look through."""
+    from django.contrib import admin
+
+    from rollout.django.models import EvidenceMinute
+
+    assert not admin.site.is_registered(EvidenceMinute)
+
+
+@pytest.mark.parametrize("action", ["pause", "roll_back", "kill", "unkill", "clear_trip"])
+def test_each_act_needs_its_permission(action: str, tmp_path: Path) -> None:
+    """Who may look may not move; no file is made either."""
+    act(person("view_rollout"), action, reason="because")
+
+    assert state().state is State.RUNNING
+    assert not (tmp_path / "kill").exists()
+
+
+def test_pause_resume_and_approve_go_the_runners_way() -> None:
+    """The journal has the person's key, as authenticated, and the reason."""
+    client = person("view_rollout", "drive_rollout")
+
+    act(client, "pause", reason="lunch")
+    paused = state()
+    act(client, "resume")
+    act(client, "approve")
+
+    user = User.objects.get()
+    entries = driving.store().journal(state().flag)
+    assert (paused.state, paused.reason, paused.actor) == (State.PAUSED, "lunch", f"user:{user.pk}")
+    assert [str(each.percentage) for each in state().approvals] == ["100"]
+    assert all(entry.authenticated for entry in entries[1:])
+
+
+def test_roll_back_needs_a_reason_and_lets_nobody_in() -> None:
+    """Without one nothing is changed."""
+    client = person("view_rollout", "drive_rollout")
+
+    refused = act(client, "roll_back")
+    before = state().state
+    act(client, "roll_back", reason="complaints")
+
+    assert "Give a reason" in refused
+    assert (before, state().state, str(state().ceiling)) == (State.RUNNING, State.ROLLING_BACK, "0")
+
+
+def test_what_cannot_be_followed_says_why() -> None:
+    """A resume of what is not paused."""
+    said = act(person("view_rollout", "drive_rollout"), "resume")
+
+    assert "possible only while PAUSED" in said
+    assert state().state is State.RUNNING
+
+
+def test_kill_and_unkill_reach_host_and_rollout(tmp_path: Path) -> None:
+    """The file and the row; back again, it is not started by that."""
+    client = person("view_rollout", "kill_rollout")
+
+    act(client, "kill", reason="garbage")
+    killed = (state().killed, (tmp_path / "kill").exists())
+    act(client, "unkill", reason="drill is over")
+
+    assert killed == (True, True)
+    assert (state().killed, (tmp_path / "kill").exists()) == (False, False)
+    assert str(state().ceiling) == "0"
+
+
+def test_a_kill_without_a_place_for_its_file_tells_the_rollout_all_the_same(tmp_path: Path) -> None:
+    """And says that this host has no file."""
+    (tmp_path / "kill").symlink_to(tmp_path / "no" / "folder")
+
+    said = act(person("view_rollout", "kill_rollout"), "kill", reason="garbage")
+
+    assert "NOT STOPPED BY A FILE" in said
+    assert state().killed
+
+
+def test_the_rollout_of_another_environment_is_left_alone() -> None:
+    """A dump of production in staging."""
+    Rollout.objects.update(environment="elsewhere")
+
+    said = act(person("view_rollout", "drive_rollout"), "pause", reason="x")
+
+    assert "this process drives no other" in said
+    assert Rollout.objects.get().state == "RUNNING"
+
+
+def test_a_trip_is_cleared_by_another_person_with_a_reason(tmp_path: Path) -> None:
+    """Contract §8: authenticated in the admin; who let the units in cannot."""
+    with real_delivery():
+        for unit in range(100):  # a few of them are in
+            payload = {"tournament_id": unit, "recipient_count": "a@example.com"}
+            dispatch("payment_verified", payload, tournament_id=unit)
+    tripped = (tmp_path / "kill.trip").exists()
+    anna, bert = person("view_rollout", "clear_trip", name="anna"), person("view_rollout", "clear_trip")
+
+    same = act(anna, "clear_trip", reason="corrected")
+    blank = act(bert, "clear_trip")
+    still = (tmp_path / "kill.trip").exists()
+    done = act(bert, "clear_trip", reason="corrected")
+    again = act(bert, "clear_trip", reason="corrected")
+
+    entry = driving.store().journal(state().flag)[-1]
+    assert (tripped, still, (tmp_path / "kill.trip").exists()) == (True, True, False)
+    assert "another person clears" in same
+    assert "Give a reason" in blank
+    assert "is removed" in done
+    assert "no trip file" in again
+    assert (entry.actor, entry.authenticated) == (f"user:{User.objects.get(username='bert').pk}", True)
+    assert "example.com" not in done + entry.dumps()
+
+
+def test_the_journal_shows_reason_numbers_and_who_was_checked() -> None:
+    """A star stands where nobody checked the name."""
+    driving.runner().tick()
+    driving.runner().obey(RollBack(by=Actor(name="user:9", authenticated=True), reason="enough"))
+    client = person("view_journalentry")
+    held = JournalEntry.objects.get(cause="the guard holds")
+
+    listed = client.get(reverse("admin:rollout_journalentry_changelist")).content.decode()
+    shown = client.get(reverse("admin:rollout_journalentry_change", args=[held.pk])).content.decode()
+
+    assert "anna *" in listed
+    assert "user:9" in listed
+    assert "user:9 *" not in listed
+    assert "0 of 0 deliveries arrived; 25 deliveries are needed at least" in shown
+
+
+def test_the_settings_flag_is_the_one_that_is_driven() -> None:
+    """What the tests above rest on."""
+    assert (Rollout.objects.get().flag, Rollout.objects.get().environment) == (conf.current().flag, "test")
