@@ -29,7 +29,7 @@ from rollout.percentage import EVERYBODY, POSITIONS, Percentage
 from rollout.remote_answer import Answer, judged, mapped, off
 from rollout.sources.memory import MappingSource
 
-__all__ = ["MAX_TIMEOUT_SECONDS", "Remote", "RemoteFlags"]
+__all__ = ["MAX_TIMEOUT_SECONDS", "Remote", "RemoteFlags", "local_flags"]
 
 #: What the caller may wait, at most: a time-out is no place to hide a slow network.
 MAX_TIMEOUT_SECONDS = 5.0
@@ -79,6 +79,12 @@ class Remote:
             raise ConfigError("stale_seconds", f"must be from 0 to {MAX_STALE_SECONDS:g} seconds")
 
 
+def local_flags(remote: Remote) -> MappingSource:
+    """Return the flags as they stand here: everybody, as far as the other side goes along."""
+    ours = {str(key): Flag(key=key, percentage=EVERYBODY, unit=remote.unit) for key in remote.flags}
+    return MappingSource(ours, origin=f"openfeature:{remote.domain or 'default'}")
+
+
 class RemoteFlags(LiveFlags):
     """Answer by another OpenFeature provider, as far as our own controls let it.
 
@@ -106,9 +112,8 @@ class RemoteFlags(LiveFlags):
         monotonic: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
-        ours = {str(key): Flag(key=key, percentage=EVERYBODY, unit=remote.unit) for key in remote.flags}
         super().__init__(
-            MappingSource(ours, origin=f"openfeature:{remote.domain or 'default'}"),
+            local_flags(remote),
             kill=kill,
             master=master,
             ceilings=ceilings,
@@ -122,7 +127,7 @@ class RemoteFlags(LiveFlags):
             _directly if remote.timeout_seconds is None else Asker(remote.timeout_seconds)
         )
         self._stale_since: float | None = None
-        # Told, the time is exact; where the SDK's thread did not survive a fork, it counts from the next look.
+        # Told, the time is exact; where the SDK's thread did not survive a fork, the next look counts.
         self._client.add_handler(ProviderEvent.PROVIDER_STALE, self._went_stale)
 
     def decide(self, key: str, unit: object, attributes: Mapping[str, object] | None = None) -> Decision:

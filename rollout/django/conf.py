@@ -18,6 +18,8 @@ from typing import TypeVar
 from django.conf import Settings, settings
 from django.core.signals import setting_changed
 
+from rollout.django import openfeature_settings
+from rollout.django.openfeature_settings import OpenFeatureSettings
 from rollout.errors import ConfigError
 from rollout.plan import Plan
 from rollout.plan_text import parse_plan
@@ -44,7 +46,7 @@ D = TypeVar("D")
 MASTER_SWITCH = "NOTIFICATIONS_WEBHOOK_ENABLED"
 TABLE = (
     *("FLAG", "SOURCE", "FLAGS", "FILE", "KILL_FILE", "REFRESH_SECONDS", "UNITS"),
-    *("PLAN", "DATABASE", "LAST_KNOWN_GOOD"),
+    *("PLAN", "DATABASE", "LAST_KNOWN_GOOD", "OPENFEATURE"),
 )
 DEFAULT_FLAG = "tournament-webhooks"
 DEFAULT_DATABASE = "default"
@@ -58,6 +60,7 @@ class SourceName(StrEnum):
     ENVIRONMENT = "environment"
     FILE = "file"
     DATABASE = "database"
+    OPENFEATURE = "openfeature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class RolloutSettings:
     plan: Plan | None = None
     database: str | None = None
     last_known_good: str | None = None
+    openfeature: OpenFeatureSettings | None = None
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -108,12 +112,16 @@ def load(raw: object, *, environ: Mapping[str, str]) -> RolloutSettings:
         SourceName.SETTINGS: _spot(4, "FLAGS", table.get("FLAGS")),
         SourceName.FILE: _spot(4, "FILE", table.get("FILE")),
         SourceName.ENVIRONMENT: _exported(4, variable, environ),
+        SourceName.OPENFEATURE: _spot(4, "OPENFEATURE", table.get("OPENFEATURE")),
     }
     kill_file = key(9, "KILL_FILE", _absolute, default=None)
     flags = key(5, "FLAGS", _mapping, default=None)
+    owner = _owner(reading, owners, named=SourceName(named) if named else None)
+    asks = owner is SourceName.OPENFEATURE
     parsed = RolloutSettings(
         flag=flag,
-        source=_owner(reading, owners, named=SourceName(named) if named else None),
+        source=owner,
+        openfeature=openfeature_settings.read(reading, table.get("OPENFEATURE")) if asks else None,
         flags=flags or {},
         file=key(6, "FILE", _absolute, default=None),
         kill_file=reading.value(_exported(9, VARIABLE, environ), _absolute, default=kill_file) or kill_file,

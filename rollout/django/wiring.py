@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from django.apps import apps
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.django import conf
+from rollout.django.openfeature_settings import OpenFeatureSettings
 from rollout.django.own_connection import OwnConnection
 from rollout.django.polling import DatabasePoll
-from rollout.flags import FlagKey
+from rollout.flags import Flag, FlagKey
 from rollout.gate import Gate
-from rollout.live import LiveFlags, no_ceilings
+from rollout.live import Listener, LiveFlags, no_ceilings
 from rollout.observers.log import LogObserver
+from rollout.percentage import Percentage
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.base import FlagSource
 from rollout.sources.env import EnvironmentSource
@@ -109,26 +113,63 @@ def source_of(settings: conf.RolloutSettings, poll: DatabasePoll | None = None) 
         return FileSource(settings.file)
     if settings.source is conf.SourceName.ENVIRONMENT:
         return EnvironmentSource([FlagKey(settings.flag)])
+    if settings.openfeature is not None:
+        from rollout.remote import local_flags
+
+        return local_flags(settings.openfeature.remote(settings.flag))
     return MappingSource(settings.flags)
+
+
+class _Options(TypedDict):
+    """What stands above every flag, wherever it comes from."""
+
+    kill: HostSwitches
+    master: Callable[[], bool | None]
+    ceilings: Callable[[], Mapping[FlagKey, Percentage]]
+    refresh_seconds: float
+    observer: LogObserver
+
+
+def _remote_flags(settings: OpenFeatureSettings, flag: str, options: _Options) -> LiveFlags:
+    """Return flags that another provider owns; set one where the settings say how it is made."""
+    from openfeature import api
+
+    from rollout.remote import RemoteFlags
+
+    remote = settings.remote(flag)
+    if settings.provider is not None:
+        try:
+            # Not waited for: until it is ready the gate is closed, and a sender waits.
+            api.set_provider(import_string(settings.provider)(), remote.domain)
+        except Exception as error:  # noqa: BLE001 - anybody's code: the gate stays closed, and says so
+            log_failure(f"OpenFeature provider cannot be made: error={type(error).__name__}")
+    return RemoteFlags(remote, **options)
 
 
 def _build() -> Built:
     found, bad = conf.current(), problems()
     poll = None if bad else poll_of(found)
     switches = HostSwitches(KillFile(found.kill_file))
-    flags = LiveFlags(
-        BadSettings(bad) if bad else source_of(found, poll),
+    options = _Options(
         kill=switches,
         master=conf.master,
         ceilings=no_ceilings if poll is None else poll.ceilings,
         refresh_seconds=found.refresh_seconds,
         observer=LogObserver(),
     )
+    if found.openfeature is not None and not bad:
+        flags: LiveFlags = _remote_flags(found.openfeature, found.flag, options)
+    else:
+        flags = LiveFlags(BadSettings(bad) if bad else source_of(found, poll), **options)
+    for listener in _listeners:
+        flags.listen(listener)
     installed = all(apps.is_installed(name) for name in APPS)
     return Built(flags=flags, installed=installed, switches=switches, poll=poll)
 
 
 built = PerProcess(_build)
+# Who hears of every new state, in whatever is built: it is built anew after a fork.
+_listeners: list[Listener] = []
 
 
 def _forget(**_signal: object) -> None:
@@ -164,6 +205,23 @@ class SettingsFlags(LiveFlags):
             if found.installed
             else not_installed(key)
         )
+
+    def resolve(
+        self, key: str, unit: object, attributes: Mapping[str, object] | None = None
+    ) -> tuple[Decision, Flag | None]:
+        """Decide by the flags in force, and return the flag with the decision."""
+        found = built()
+        return found.flags.resolve(key, unit, attributes) if found.installed else (not_installed(key), None)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell *listener* of every new state, in this process and in its children."""
+        _listeners.append(listener)
+        built().flags.listen(listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Tell *listener* no more."""
+        _listeners[:] = [each for each in _listeners if each != listener]
+        built().flags.unlisten(listener)
 
     def snapshot(self) -> Snapshot:
         """Return the flags in force."""

@@ -1,0 +1,228 @@
+"""Both doors in a Django project, by changing settings only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+from rollout import KillFile
+from rollout.django import conf, gate, permit, wiring
+from rollout.django.openfeature import provider
+from tests.integration.django.project import FLAG, KILL_FILE, project
+from webhooks_core.delivery import PermitVerdict
+
+DOMAIN = "elsewhere"
+OURS = {"FLAGS": None, "SOURCE": "openfeature"}
+
+
+@pytest.fixture
+def settled(settings: Any) -> Iterator[Any]:
+    """Put a project's settings in force."""
+
+    def settle(**changes: Any) -> None:
+        for name, value in project(**changes).items():
+            if name == "ROLLOUT":
+                value = {key: each for key, each in value.items() if each is not None}
+            setattr(settings, name, value)
+
+    yield settle
+
+
+def flag(value: bool) -> InMemoryProvider:
+    """The other side, which says *value* to everybody."""
+    return InMemoryProvider({"theirs": InMemoryFlag("on" if value else "off", {"on": True, "off": False})})
+
+
+def made() -> InMemoryProvider:
+    """A provider as a project's setting names it."""
+    return flag(True)
+
+
+def failing() -> InMemoryProvider:
+    """One that cannot be made."""
+    raise OSError("token=secret")
+
+
+def asks(**openfeature: Any) -> dict[str, Any]:
+    """`ROLLOUT` for a project whose flag another provider owns."""
+    return {**OURS, "OPENFEATURE": {"DOMAIN": DOMAIN, "FLAGS": {FLAG: "theirs"}, "TIMEOUT": 5} | openfeature}
+
+
+def test_our_provider_follows_the_settings(settled: Any) -> None:
+    """Set once, it serves whatever the settings say, after they changed too."""
+    settled(percentage=100)
+    api.set_provider_and_wait(provider())
+    client = api.get_client()
+
+    before = client.get_boolean_value(FLAG, False, EvaluationContext("101"))
+    settled(percentage=0)
+    after = client.get_boolean_value(FLAG, False, EvaluationContext("101"))
+
+    assert (before, after) == (True, False)
+
+
+def test_our_provider_tells_of_changes_whoever_has_built_the_flags(settled: Any) -> None:
+    """The flags are built anew when settings change, and in each process: who listens stays."""
+    settled(percentage=100)
+    api.set_provider_and_wait(provider())
+    first = wiring.built().flags
+
+    settled(percentage=50)
+    second = wiring.built().flags
+    listening = len(second._listeners)
+    api.shutdown()
+
+    assert first is not second
+    assert listening == 1
+    assert wiring._listeners == []
+
+
+def test_our_provider_is_off_where_the_apps_are_not_installed(settings: Any, settled: Any) -> None:
+    """As `dispatch` is."""
+    settled(percentage=100)
+    api.set_provider_and_wait(provider())
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if not app.startswith("rollout")]
+
+    details = api.get_client().get_boolean_details(FLAG, True, EvaluationContext("101"))
+
+    assert (details.value, details.reason) == (False, "DISABLED")
+
+
+def test_another_provider_gates_by_settings_only(settled: Any) -> None:
+    """The project sets it, the settings name its domain and its flag."""
+    api.set_provider_and_wait(flag(True), DOMAIN)
+    settled(ROLLOUT=asks())
+
+    decision = gate(101)
+
+    assert (decision.value, decision.detail) == (True, "openfeature: STATIC on")
+    assert permit.send_permit.__name__
+    assert gate.unit_name() == "tournament_id"
+    assert wiring.source_of(conf.current()).snapshot().origin == f"openfeature:{DOMAIN}"
+
+
+def test_a_provider_that_the_settings_name_is_set(settled: Any) -> None:
+    """In each process that builds the gate."""
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.made"))
+
+    wiring.built()
+    until = time.monotonic() + 10
+    while not (decision := gate(101)) and time.monotonic() < until:  # it is not waited for
+        time.sleep(0.001)
+
+    assert decision.value
+
+
+def test_a_provider_that_cannot_be_made_closes_the_gate(
+    settled: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a line that tells the error's type, and nothing of its text."""
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.failing"))
+
+    decision = gate(101)
+
+    assert (decision.value, decision.error_code) == (False, "PROVIDER_NOT_READY")
+    assert "OpenFeature provider cannot be made: error=OSError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_the_kill_file_stops_what_another_provider_lets_in(settled: Any) -> None:
+    """From the next question on."""
+    api.set_provider_and_wait(flag(True), DOMAIN)
+    settled(ROLLOUT=asks())
+    before = gate(101).value
+
+    KillFile(KILL_FILE).pull()
+    try:
+        killed, strict = gate(101), gate.recheck("101")
+    finally:
+        KillFile(KILL_FILE).release()
+
+    assert before
+    assert (killed.value, killed.reason) == (strict.value, strict.reason) == (False, "DISABLED")
+    assert gate(101).value
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        pytest.param(FlagResolutionDetails(True), PermitVerdict.SEND, id="still-on"),
+        pytest.param(FlagResolutionDetails(False, reason="SPLIT"), PermitVerdict.HOLD, id="off-now"),
+        pytest.param(FlagResolutionDetails("on"), PermitVerdict.WAIT, id="lies"),
+    ],
+)
+def test_before_sending_it_is_asked_again(settled: Any, answer: Any, verdict: PermitVerdict) -> None:
+    """It changed its mind: held. It cannot be understood: the sender waits."""
+    other = InMemoryFlag("on", {"on": True}, context_evaluator=lambda *_: answer)
+    api.set_provider_and_wait(InMemoryProvider({"theirs": other}), DOMAIN)
+    settled(ROLLOUT=asks())
+
+    class Row:
+        unit, admitted_by = "101", "SPLIT"
+
+    permitted = permit.send_permit(Row())  # type: ignore[arg-type]
+
+    assert permitted.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        pytest.param({"DOMAIN": 5}, "DOMAIN", id="domain"),
+        pytest.param({"PROVIDER": "no.such.thing"}, "PROVIDER", id="provider"),
+        pytest.param({"FLAGS": []}, "FLAGS", id="flags"),
+        pytest.param({"FLAGS": {"a": 1}}, "FLAGS", id="flag-name"),
+        pytest.param({"UNIT": "a b"}, "UNIT", id="unit"),
+        pytest.param({"TIMEOUT": 0}, "TIMEOUT", id="time-out"),
+        pytest.param({"STALE_SECONDS": 31}, "STALE_SECONDS", id="stale"),
+        pytest.param({"ATTRIBUTES": {1: "a"}}, "ATTRIBUTES", id="attributes"),
+        pytest.param({"CONTEXT": {"a": []}}, "CONTEXT", id="context"),
+        pytest.param({"CONTEXT": 5}, "CONTEXT", id="context-type"),
+        pytest.param({"DOMAINE": "x"}, "DOMAINE", id="unknown-key"),
+    ],
+)
+def test_a_bad_value_is_a_problem_and_closes_the_gate(settled: Any, said: dict[str, Any], place: str) -> None:
+    """With its place."""
+    api.set_provider_and_wait(flag(True), DOMAIN)
+    settled(ROLLOUT=asks(**said))
+
+    problems = conf.current().problems
+
+    assert [problem.id for problem in problems] == ["rollout.E017"]
+    assert f'ROLLOUT["OPENFEATURE"]["{place}"]' in problems[0].setting
+    assert not gate(101)
+
+
+def test_two_owners_are_an_error(settled: Any) -> None:
+    """A percentage in the settings beside another provider."""
+    settled(ROLLOUT={"OPENFEATURE": {}})
+
+    assert any(problem.id == "rollout.E004" for problem in conf.current().problems)
+
+
+def test_the_provider_table_alone_names_the_owner(settled: Any) -> None:
+    """`SOURCE` need not be said."""
+    settled(ROLLOUT={"FLAGS": None, "OPENFEATURE": {"DOMAIN": DOMAIN}})
+
+    assert conf.current().source == "openfeature"
+    assert conf.current().problems == ()
+
+
+def test_without_the_sdk_it_is_a_problem(settled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setitem(sys.modules, "openfeature", None)
+    monkeypatch.setattr("rollout.django.openfeature_settings.find_spec", lambda name: None)
+    settled(ROLLOUT=asks())
+
+    (problem,) = conf.current().problems
+
+    assert problem.id == "rollout.E017"
+    assert "rollout-webhooks[openfeature]" in problem.allowed
