@@ -1,0 +1,325 @@
+"""`manage.py rollout kill`, `unkill` and `rollback`: who has stopped, and what stands in no way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import override_settings
+
+from rollout.actor import Actor
+from rollout.commands import Start
+from rollout.django import driving
+from rollout.django.management import bounded
+from rollout.django.management.killing import kill_file
+from rollout.django.store import DjangoRolloutStore
+from rollout.fleet import Sender
+from rollout.rollout_state import RolloutState, State
+from rollout.sources.kill import KillFile
+from rollout.sources.trip import Trip, Tripwire
+from tests.conftest import NOW
+from tests.integration.django.project import project
+from tests.integration.outbox.conftest import World
+from tests.integration.rollout.commands import run, run_json
+from tests.integration.rollout.processes import finish, start, until
+
+pytestmark = pytest.mark.network
+ANNA = Actor(name="user:17", authenticated=True)
+ONCE = pytest.mark.parametrize("migrated", ["sqlite"], indirect=True, scope="module")
+
+
+@pytest.fixture
+def running(alias: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A rollout under way, and its settings."""
+    values = project(
+        WEBHOOKS={"ENGINE": "worker", "DATABASE": alias},
+        ROLLOUT={
+            "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
+            "DATABASE": alias,
+            "KILL_FILE": str(tmp_path / "kill"),
+        },
+    )
+    with override_settings(**values):
+        driving.runner().obey(Start(by=ANNA))
+        yield values
+
+
+def state() -> RolloutState:
+    """Where the rollout stands."""
+    return driving.store().load(driving.driving().flag)
+
+
+def senders(count: int, *, epoch: int = 1) -> None:
+    """Let senders tell that they are alive."""
+    for number in range(count):
+        driving.store().beat(f"web-{number}", {driving.driving().flag: epoch}, lease_seconds=3.0)
+
+
+@pytest.mark.slow
+def test_a_kill_is_acknowledged_by_a_worker_that_lives(world: World, tmp_path: Path) -> None:
+    """A process of its own: it says so itself, by no lease that ran out; then ROLLED_BACK is said."""
+    kill = tmp_path / "kill"
+    assert finish(start(world, kill, "rollout", "start", "--reason", "go"))[0] == 0
+    worker = start(world, kill, "webhooks", "worker")
+    store = DjangoRolloutStore(world.outbox.database, environment="test")
+    flag = driving.driving().flag
+    until(lambda: any(each.epoch == 1 for each in store.senders(flag)))
+
+    code, out, _ = finish(start(world, kill, "rollout", "kill", "--reason", "drill", "--json"))
+
+    said = json.loads(out)
+    assert (code, said["stopped"], said["acknowledged"], said["ran_out"]) == (0, True, 1, 0)
+    assert said["slowest_seconds"] < 3.0
+    assert (said["state"], said["database"], kill.exists()) == ("ROLLED_BACK", True, True)
+    assert worker.poll() is None
+
+
+def test_who_was_not_reached_is_named(running: dict[str, Any]) -> None:
+    """One acknowledges, one does not: 1, with both names."""
+    senders(2)
+    run("kill", "--reason", "drill", "--no-wait")
+    driving.store().beat("web-0", {driving.driving().flag: 2}, lease_seconds=3.0)
+
+    code, text = run("kill", "--reason", "drill", "--timeout", "0.1")
+    said = run_json("kill", "--reason", "drill", "--timeout", "0.1")
+
+    assert code == 1
+    assert "1 of 2 stopped" in text and "web-0: stopped after 0." in text
+    assert "web-1: NOT REACHED" in text
+    assert (said[0], said[1]["not_reached"], said[1]["total"]) == (1, ["web-1"], 2)
+    assert state().state is State.ROLLING_BACK
+
+
+def test_a_lease_that_ran_out_counts_as_stopped(
+    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that died: it does not send any more, by its own promise."""
+    senders(1)
+    now = driving.store().now()
+    dead = Sender(name="web-0", epoch=1, acknowledged_at=now, seen_at=now - 2.9, lease_seconds=3.0)
+    monkeypatch.setattr(DjangoRolloutStore, "senders", lambda *_: [dead])
+
+    code, text = run("rollback", "--reason", "drill", "--timeout", "2")
+
+    assert code == 0
+    assert "1 of 1 stopped, 1 by a lease that ran out" in text and "its lease ran out" in text
+
+
+def test_nobody_is_waited_for_where_that_was_said(running: dict[str, Any]) -> None:
+    """`--no-wait`: 0, and what is known at this moment."""
+    senders(1)
+
+    code, said = run_json("kill", "--reason", "drill", "--no-wait")
+
+    assert (code, said["stopped"], said["not_reached"]) == (0, False, ["web-0"])
+
+
+def test_a_second_kill_waits_for_the_first_one(running: dict[str, Any]) -> None:
+    """The same epoch: nothing new is written, and who has stopped by now is said."""
+    run("kill", "--reason", "drill", "--no-wait")
+    before = state()
+
+    code, said = run_json("kill", "--reason", "again", "--actor", "anna@example.com")
+
+    assert (code, said["epoch"], state().head) == (0, before.epoch, before.head)
+    assert said["actor"] == "anna-example.com"  # never refused
+
+
+BAD: list[tuple[str, dict[str, Any], int, bool]] = [
+    ("timeout", {"WEBHOOK_TIMEOUT": 0}, 0, True),
+    ("secret", {"WEBHOOK_SECRET": "short"}, 0, True),
+    ("master", {"NOTIFICATIONS_WEBHOOK_ENABLED": "maybe"}, 0, True),
+    ("environment", {"WEBHOOKS": {"ENVIRONMENT": "NOT GOOD"}}, 4, False),
+    ("webhooks", {"WEBHOOKS": "nonsense"}, 4, False),
+    ("rollout", {"ROLLOUT": "nonsense"}, 4, False),
+    ("no-database", {"ROLLOUT": {"DATABASE": "nowhere"}}, 4, False),
+]
+
+
+@ONCE
+@pytest.mark.parametrize(("changes", "code", "reached"), [pytest.param(*row, id=name) for name, *row in BAD])
+def test_a_bad_setting_does_not_disable_the_kill_switch(
+    running: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    code: int,
+    reached: bool,
+) -> None:
+    """The file always; the database wherever the settings still say whose rows; status says what is bad."""
+    monkeypatch.setenv("ROLLOUT_KILL_FILE", str(tmp_path / "kill"))
+    merged = {
+        name: {**running[name], **value} if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    with override_settings(**merged):
+        answer = run_json("kill", "--reason", "drill")
+        status = run_json("status")
+
+    assert (answer[0], answer[1]["database"]) == (code, reached)
+    assert KillFile(str(tmp_path / "kill")).state().killed
+    assert (state().killed, status[0]) == (reached, 5)
+
+
+@ONCE
+def test_a_plan_that_is_none_does_not_keep_a_kill_from_its_row(running: dict[str, Any]) -> None:
+    """Which database it is kept in is still said."""
+    bad = {**running["ROLLOUT"], "PLAN": {"stages": "none"}}
+    with override_settings(ROLLOUT=bad):
+        code, said = run_json("kill", "--reason", "drill")
+
+    assert (code, said["database"], state().killed) == (0, True, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_silent", [False, True], ids=["closed", "silent"])
+def test_without_its_database_a_kill_leaves_the_file_and_says_so(tmp_path: Path, is_silent: bool) -> None:
+    """Refused at once, or a server that takes the connection and never says a word: 4, in its time."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if is_silent:
+            server.listen()
+        database = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "nowhere",
+            "HOST": "127.0.0.1",
+            "PORT": str(server.getsockname()[1]),
+        }
+        world = World("away", database, receiver=type("Nobody", (), {"port": 9})())
+        kill = tmp_path / "kill"
+
+        begun = time.monotonic()
+        status = start(world, tmp_path / "other", "rollout", "status", "--timeout", "1", "--json")
+        code, out, _ = finish(start(world, kill, "rollout", "kill", "--reason", "x", "--timeout", "1"))
+        seen = finish(status)
+        took = time.monotonic() - begun
+
+    assert seen[0] == 4 and json.loads(seen[1])["problem"]
+    assert code == 4
+    assert "THE DATABASE WAS NOT REACHED" in out and "Other hosts are not reached" in out
+    assert kill.exists()
+    assert took < 20
+
+
+@ONCE
+def test_a_file_that_cannot_be_made_is_told_and_the_fleet_stopped_all_the_same(
+    running: dict[str, Any], tmp_path: Path
+) -> None:
+    """1: this host may have processes that ask the file alone."""
+    (tmp_path / "file").write_text("")
+    stuck = {**running["ROLLOUT"], "KILL_FILE": str(tmp_path / "link")}
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "kill")
+    with override_settings(ROLLOUT=stuck):
+        code, text = run("kill", "--reason", "drill")
+
+    assert code == 1
+    assert "NOT STOPPED BY A FILE" in text
+    assert state().killed
+
+
+@ONCE
+def test_a_database_that_goes_away_while_waiting_does_not_hide_what_was_committed(
+    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kill is in; who has stopped is what was seen last."""
+    senders(1)
+    real, calls = DjangoRolloutStore.senders, []
+
+    def once(self: DjangoRolloutStore, flag: Any) -> Any:
+        calls.append(flag)
+        if len(calls) > 2:
+            raise OperationalError("away")
+        return real(self, flag)
+
+    monkeypatch.setattr(DjangoRolloutStore, "senders", once)
+    code, said = run_json("kill", "--reason", "drill", "--timeout", "5")
+
+    assert (code, said["database"], said["not_reached"]) == (1, True, ["web-0"])
+
+
+@ONCE
+def test_unkill_lets_a_new_start_through_and_nothing_else(running: dict[str, Any], tmp_path: Path) -> None:
+    """Rolled back before and after; a start is refused while killed."""
+    run("kill", "--reason", "drill")
+    refused = run("start")
+    code, said = run_json("unkill", "--reason", "over")
+    after = run_json("status")
+    started = run("start")
+
+    assert refused[0] == 2 and "unkill first" in refused[1]
+    assert (code, said["state"], said["killed"]) == (0, "ROLLED_BACK", False)
+    assert (after[0], (tmp_path / "kill").exists()) == (12, False)
+    assert started[0] == 0
+
+
+@ONCE
+def test_unkill_does_not_hide_a_trip(running: dict[str, Any]) -> None:
+    """Personal data was found on this host: 5, with the reason."""
+    run("kill", "--reason", "drill")
+    found = Trip(at=NOW, flag="f", event="e", kind="address", place="data.note", process="web:1")
+    Tripwire(kill_file()).trip(found)
+
+    code, text = run("unkill", "--reason", "over")
+    status = run("status")
+
+    assert code == 5
+    assert "STILL STOPPED: personal data was found" in text
+    assert status[0] == 5 and "TRIPPED on this host" in status[1]
+
+
+@ONCE
+def test_a_kill_file_that_stays_is_a_failure(running: dict[str, Any], tmp_path: Path) -> None:
+    """A folder in its place: nothing is told to the rollout."""
+    (tmp_path / "kill").mkdir()
+
+    code, text = run("unkill", "--reason", "over")
+
+    assert code == 1
+    assert "STILL STOPPED" in text
+
+
+@ONCE
+def test_held_ones_are_not_released_into_a_closed_gate(running: dict[str, Any]) -> None:
+    """They would be held again at once: the word is for the start."""
+    run("kill", "--reason", "drill")
+
+    code, text = run("unkill", "--reason", "over", "--held", "release")
+
+    assert (code, state().killed) == (2, True)
+    assert "`rollout start`, which takes the same word" in text
+
+
+@ONCE
+def test_a_rollback_whose_database_does_not_answer_names_the_kill(
+    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4, in its time."""
+    real = DjangoRolloutStore.load
+
+    def slow(self: DjangoRolloutStore, flag: Any) -> Any:
+        time.sleep(1.0)
+        return real(self, flag)
+
+    monkeypatch.setattr(DjangoRolloutStore, "load", slow)
+    code, text = run("rollback", "--reason", "x", "--timeout", "0.1")
+
+    assert code == 4
+    assert "no answer within" in text and "`rollout kill`" in text
+
+
+def test_a_call_within_a_transaction_is_made_as_it_is(database: Any) -> None:
+    """Another thread would see another world."""
+    import threading
+
+    with database.transaction():
+        inside = bounded.within(5.0, threading.current_thread, alias=database.alias)
+    outside = bounded.within(5.0, threading.current_thread, alias=database.alias)
+
+    assert inside is threading.current_thread()
+    assert outside is not threading.current_thread()
