@@ -188,6 +188,7 @@ class World:
         self._heal()
         self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
         self.judge.ended(self.rows(), allowed=ENDS)
+        self._open_endpoints()  # an answer of 410 may have come late, to a process that was frozen
         self.trouble.clear_up()
         self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
         self.judge.ended(self.rows(), allowed=GOOD_ENDS)
@@ -258,6 +259,10 @@ class World:
         self.is_killed = False
         for process in self.processes:
             process.clock_ahead = 0.0
+        self._open_endpoints()
+
+    def _open_endpoints(self) -> None:
+        """Let go of what a 410 has closed, as a person would."""
         for name in self.endpoints:
             forced = self.stores.breaker(name).forced
             if forced is not None and forced.mode is ForcedMode.FORCED_OPEN:
