@@ -65,17 +65,19 @@ class WorkerShell:
         self._asked_to_stop = 0
         self._ended = Event()
 
-    def run(self, *, until_idle: bool = False) -> int:
+    def run(self, *, until_idle: bool = False, is_done: Callable[[], bool] | None = None) -> int:
         """Work until somebody asks to stop; return how many deliveries were left in hand.
 
         Args:
             until_idle: End when nothing is in hand and nothing is due (`--once`).
+            is_done: Asked, in the calling thread, when that is so: the worker goes on while it returns False
+                (`--drain`).
         """
         worker = self._worker
         self._start_threads()
         worker.tell(WorkerStarted(worker=worker.name, threads=worker.policy.threads))
         try:
-            self._loop(until_idle=until_idle)
+            self._loop(until_idle=until_idle, is_done=is_done)
         finally:
             self._end()
             worker.tell(WorkerStopped(worker=worker.name, left=worker.left))
@@ -128,7 +130,9 @@ class WorkerShell:
         for _ in range(self._worker.policy.threads):
             self._todo.put(None)
 
-    def _loop(self, *, until_idle: bool, until: float = math.inf) -> None:
+    def _loop(
+        self, *, until_idle: bool, is_done: Callable[[], bool] | None = None, until: float = math.inf
+    ) -> None:
         worker = self._worker
         while True:
             if self._asked_to_stop:
@@ -140,7 +144,7 @@ class WorkerShell:
             wake_at = worker.step()
             for job in worker.hand_out():
                 self._todo.put(job)
-            if until_idle and worker.is_idle:
+            if until_idle and worker.is_idle and (is_done is None or is_done()):
                 return
             self._note(wait=min(LONGEST_WAIT_SECONDS, wake_at - self._monotonic()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -64,6 +65,35 @@ def test_sigterm_finishes_what_is_under_way_and_leaves_the_rest_to_others(world:
     assert "claimed" not in world.states()
     assert world.run("worker", "--drain", "--poll", "0.1")[0] == 0
     assert world.receiver.requests == len(ids)
+
+
+def test_a_drain_does_not_wait_for_what_waits_for_a_person(world: World) -> None:
+    """A row behind a held one of its key goes nowhere by itself: the drain ends, and says so."""
+    first, *later = world.add(3, ordering_key="match:42")
+    world.outbox.hold([first], reason="to be looked at")
+
+    code, out, err = world.run("worker", "--drain", "--json")
+
+    assert code == 0, err
+    assert json.loads(out)["behind_held"] == len(later)
+    assert world.receiver.requests == 0
+
+
+def test_sigterm_ends_a_drain_that_waits(world: World) -> None:
+    """Also between two looks, when nothing is in hand: exit code 0, and the row waits on."""
+    (webhook_id,) = world.add(1)
+    with world.outbox.database.transaction() as cursor:
+        cursor.execute("UPDATE webhooks_delivery SET turn = NULL, due_at = %s", [time.time() + 600])
+    worker = world.start("worker", "--drain")
+    _until(lambda: json.loads(world.run("list", "--json")[1])["workers"])
+    worker.send_signal(signal.SIGTERM)
+    out, err = worker.communicate(timeout=30)
+
+    assert (worker.returncode, err) == (0, "")
+    assert "0 deliveries left in hand" in out
+    row = world.outbox.find(webhook_id)
+    assert row is not None
+    assert row.state == "pending"
 
 
 def test_two_workers_share_the_work(world: World) -> None:

@@ -7,20 +7,21 @@ at once; what was in hand is left to its leases. Explained in docs/how-to/run-th
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db.models import Q
 
 from webhooks_core.django import schema, working
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import Pick, outbox, refused
-from webhooks_core.engines.worker import WorkerShell
+from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.errors import ConfigError
 from webhooks_core.outbox.lease import LEASE_SECONDS, LeasePolicy
 from webhooks_core.outbox.states import State
 from webhooks_core.worker import WorkerPolicy
 
 WAY = (State.PENDING.value, State.CLAIMED.value)
-_LONGEST_WAIT = 1.0
 
 
 def add(verbs: Any) -> None:
@@ -59,27 +60,33 @@ def run_worker(options: dict[str, Any]) -> Answer:
     except ConfigError as error:
         raise refused(str(error)) from error
     schema.look(kept.database.alias)  # after the shell, which says how long a connection may take
-    if options["drain"]:
-        left = _drain(shell, policy, options)
-    else:
-        with shell.handling_signals():
-            left = shell.run(until_idle=options["once"])
-    code = Exit.FAILED if left else Exit.DONE
-    return Answer(code=code, lines=[f"Worker ended, {left} deliveries left in hand."], data={"left": left})
+    way = _Way(kept) if options["drain"] else None
+    with shell.handling_signals():
+        left = shell.run(until_idle=options["once"] or way is not None, is_done=way)
+    data: dict[str, object] = {"left": left}
+    lines = [f"Worker ended, {left} deliveries left in hand."]
+    if way is not None and way.behind_held:
+        data["behind_held"] = way.behind_held
+        lines.append(f"{way.behind_held} wait behind held ones of their ordering key: release or drop those.")
+    return Answer(code=Exit.FAILED if left else Exit.DONE, lines=lines, data=data)
 
 
-def _drain(shell: WorkerShell, policy: WorkerPolicy, options: dict[str, Any]) -> int:
-    """Work until nothing is on its way, and show how much is left where a person is looking."""
-    kept = outbox()
-    while True:
-        with shell.handling_signals():
-            left = shell.run(until_idle=True)
-        waiting = Pick(states=WAY).rows(kept).count()
+class _Way:
+    """Whether nothing is on its way any more; how much is left is shown where a person is looking."""
+
+    def __init__(self, kept: DjangoOutbox) -> None:
+        self._kept = kept
+        self.behind_held = 0
+
+    def __call__(self) -> bool:
+        rows = Pick(states=WAY).rows(self._kept).order_by()
+        moves = Q(turn__isnull=False) | Q(due_at__isnull=False)  # else parked, behind another of its key
+        try:
+            left = rows.filter(moves).count()
+            self.behind_held = 0 if left else rows.count()
+        except DatabaseError:  # the worker meets it, too, and waits until it is there again
+            self._kept.database.let_go()
+            return False
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{waiting} on their way   " + ("\n" if not waiting else ""))
-        if not waiting or left or shell.was_stopped:
-            return left
-        due = kept.next_due()
-        wait = _LONGEST_WAIT if due is None else due - kept.now()
-        time.sleep(min(_LONGEST_WAIT, max(0.05, wait)))  # noqa: TID251 - the shell of a process
-        shell = working.shell(policy, name=options["name"])
+            sys.stderr.write(f"\r{left} on their way   " + ("\n" if not left else ""))
+        return not left

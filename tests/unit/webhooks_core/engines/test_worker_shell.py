@@ -93,6 +93,26 @@ def test_delivers_everything_and_ends_when_asked_to_end_when_idle() -> None:
     assert yard.seen.of(WorkerStopped) == [WorkerStopped(worker="w1", left=0)]
 
 
+def test_an_idle_worker_that_is_to_go_on_goes_on() -> None:
+    """Asked when nothing is due: rows that came meanwhile are sent by the same worker, which begins once."""
+    yard = Yard()
+    looks: list[int] = []
+
+    def is_done() -> bool:
+        looks.append(len(yard.transport.sent))
+        if len(looks) == 1:
+            yard.add(1)
+            yard.shell.hint()
+        return len(looks) > 1 and yard.states() == {State.DELIVERED}
+
+    left = yard.shell.run(until_idle=True, is_done=is_done)
+
+    assert left == 0
+    assert looks[0] == 0
+    assert len(yard.transport.sent) == 1
+    assert len(yard.seen.of(WorkerStarted)) == 1
+
+
 def test_attempts_run_side_by_side() -> None:
     """Three threads meet inside the transport; alone none of them would get on."""
     together = threading.Barrier(3, timeout=PATIENCE)
