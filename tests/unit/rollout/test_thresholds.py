@@ -312,9 +312,11 @@ def test_many_unreachable_receivers_are_named_up_to_five() -> None:
     rows = [row(minute, LOST, f"e{number}") for number in range(7) for minute in range(7)]
 
     many = reading(verdict_of(rows, minutes=7), "receiver_unreachable")
+    five = reading(verdict_of(rows[:35], minutes=7), "receiver_unreachable")
     one = reading(verdict_of(rows[:7], minutes=7), "receiver_unreachable")
 
     assert many.why.endswith("e0, e1, e2, e3, e4 and 2 more")
+    assert five.why.endswith("e0, e1, e2, e3, e4")
     assert (many.scope, one.scope) == ("", "e0")
 
 
