@@ -1,0 +1,161 @@
+"""Both doors in real processes: after a fork, under gunicorn's preload, in many threads under reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+from rollout import FileSource, FlagKey, Gate, KillFile, LiveFlags
+from rollout.openfeature import RolloutProvider
+from rollout.remote import Remote, RemoteFlags
+
+ROOT = Path(__file__).parents[3]
+KEY = "tournament-webhooks"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A flag file that lets everybody in."""
+    path = tmp_path / "flags.json"
+    write(path, 100, version=1)
+    return path
+
+
+def write(path: Path, percentage: int, *, version: int) -> None:
+    """Put a percentage in force, in one step."""
+    new = path.with_suffix(".new")
+    flags = {KEY: {"percentage": percentage}}
+    new.write_text(json.dumps({"schema": 1, "version": version, "flags": flags}))
+    os.replace(new, path)
+
+
+def in_a_child(function: Callable[[], Any]) -> Any:
+    """Return what *function* returns in a forked child."""
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(there, json.dumps(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(there)
+    with os.fdopen(here, "rb") as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(said)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_both_doors_work_after_a_fork(file: Path, tmp_path: Path) -> None:
+    """The provider reads the file anew; the gate's asking threads are made anew."""
+    kill = KillFile(str(tmp_path / "kill"))
+    api.set_provider_and_wait(RolloutProvider(LiveFlags(FileSource(file), kill=kill, refresh_seconds=0)))
+    api.set_provider_and_wait(InMemoryProvider({KEY: InMemoryFlag("on", {"on": True})}), "other")
+    client = api.get_client()
+    gate = Gate(
+        KEY, RemoteFlags(Remote(flags={FlagKey(KEY): KEY}, domain="other", timeout_seconds=5), kill=kill)
+    )
+    before = [client.get_boolean_value(KEY, False, EvaluationContext("101")), gate(101).value]
+
+    def child() -> list[bool]:
+        write(file, 0, version=2)
+        return [client.get_boolean_value(KEY, False, EvaluationContext("101")), gate(101).value]
+
+    after = in_a_child(child)
+
+    assert before == [True, True]
+    assert after == [False, True]
+
+
+@pytest.fixture
+def gunicorn(file: Path, tmp_path: Path) -> Iterator[str]:
+    """Two workers of a preloaded application; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = os.environ | {
+        "PRELOADED_FLAGS": str(file),
+        "PRELOADED_KILL": str(tmp_path / "kill"),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        [*command, "--log-level", "error", "tests.integration.openfeature.preloaded:application"],
+        env=environ,
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    yield f"http://127.0.0.1:{port}/"
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=20)
+
+
+def ask(address: str) -> dict[str, Any]:
+    """Ask a worker; wait until there is one."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                said: dict[str, Any] = json.load(answer)
+                return said
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.mark.network
+def test_gunicorns_preload_keeps_nothing_back(gunicorn: str, file: Path, tmp_path: Path) -> None:
+    """Set and asked in the parent; each worker sees the changed file, and the kill file."""
+    before = ask(gunicorn)
+    write(file, 0, version=2)
+    changed = [ask(gunicorn) for _ in range(6)]
+    write(file, 100, version=3)
+    KillFile(str(tmp_path / "kill")).pull()
+    killed = [ask(gunicorn) for _ in range(6)]
+
+    assert (before["first"], before["provider"], before["gate"]) == ([True, True], True, True)
+    assert {(each["provider"], each["version"], each["gate"]) for each in changed} == {(False, 2, False)}
+    assert {(each["provider"], each["gate"]) for each in killed} == {(False, False)}
+
+
+def test_eight_threads_get_no_wrong_answer_under_reload(file: Path, tmp_path: Path) -> None:
+    """Each answer is one of a whole configuration: value and version belong together."""
+    live = LiveFlags(FileSource(file), kill=KillFile(str(tmp_path / "kill")), refresh_seconds=0)
+    api.set_provider_and_wait(RolloutProvider(live))
+    client, wrong, ends, asked = api.get_client(), [], threading.Event(), [0] * 8
+
+    def work(number: int) -> None:
+        while not ends.is_set():
+            details = client.get_boolean_details(KEY, False, EvaluationContext("101"))
+            asked[number] += 1
+            if details.value is not (int(details.flag_metadata["version"]) % 2 == 1):
+                wrong.append(details)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for version in range(2, 30):
+        write(file, 100 * (version % 2), version=version)
+        time.sleep(0.01)
+    ends.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    assert min(asked) > 0
