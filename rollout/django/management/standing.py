@@ -120,18 +120,22 @@ def exit_of(standing: Standing) -> Exit:
         return Exit.KILLED
     if standing.problem or host.bad_settings:
         return Exit.UNREADABLE
-    if seen is None or seen.state.state in (State.NOT_STARTED, State.COMPLETED):
+    if seen is None:
         return Exit.DONE
     state, verdict = seen.state.state, seen.verdict
     if state in LATCHED:
         return Exit.ROLLED_BACK
+    if seen.situation.went_back(seen.state):
+        return Exit.HOLD
+    if state in (State.NOT_STARTED, State.COMPLETED):
+        return Exit.DONE
     if state in _WAITS_FOR_A_PERSON:
         return Exit.PAUSED
     is_watched = seen.watcher.presence(now=seen.situation.now) is not Presence.NOBODY
     if verdict is None or verdict.kind is VerdictKind.UNDECIDED or not is_watched:
         return Exit.UNDECIDED
     is_good = verdict.kind is VerdictKind.PASS and state is State.RUNNING
-    return Exit.DONE if is_good and not seen.situation.went_back(seen.state) else Exit.HOLD
+    return Exit.DONE if is_good else Exit.HOLD
 
 
 def look(*, timeout_seconds: float) -> Standing:

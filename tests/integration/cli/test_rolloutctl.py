@@ -153,3 +153,28 @@ def test_it_works_where_django_cannot_even_be_imported(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert (ended.returncode, (tmp_path / "kill").exists()) == (0, True), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        ('{"stages": [{"percentage": "100", "bake": "1h"}]}', 0, "stages: 1, nothing looks wrong"),
+        ('{"stages": [{"percentage": "50", "bake": "1m"}]}', 0, "the plan ends at 50 %"),
+        ('{"stages": [{"percentage": 1e2}]}', 1, "plan.json.stages.0.percentage: '1e2' is not allowed"),
+    ],
+    ids=["good", "odd", "wrong"],
+)
+def test_a_plan_is_judged_without_django(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: int, says: str
+) -> None:
+    """With what looks wrong; one that is none is a failure with the place."""
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+
+    ended = run("plan", "lint", str(file))
+    said = capsys.readouterr()
+    as_json = run("plan", "lint", str(file), "--json")
+
+    assert (ended, as_json) == (code, code)
+    assert says in said.out + said.err
+    assert json.loads(capsys.readouterr().out)["plan"] == str(file)

@@ -113,6 +113,10 @@ CASES: dict[str, tuple[Standing, Exit]] = {
     "hold-that-passes-again": (standing(at(State.HOLD)), Exit.HOLD),
     "a-breach-not-acted-on-yet": (standing(at(State.RUNNING, Measured.ROLL_BACK)), Exit.HOLD),
     "store-went-back": (standing(at(State.RUNNING, seen_version=9)), Exit.HOLD),
+    "store-went-back-before-the-start": (
+        standing(at(State.NOT_STARTED, None, seen_version=9)),
+        Exit.HOLD,
+    ),
     "paused": (standing(at(State.PAUSED)), Exit.PAUSED),
     "awaiting-approval": (standing(at(State.AWAITING_APPROVAL)), Exit.PAUSED),
     "rolling-back": (standing(at(State.ROLLING_BACK, None)), Exit.ROLLED_BACK),
