@@ -22,6 +22,10 @@ from webhooks_core.django.management.moving import PER_SECOND, may_repeat
 from webhooks_core.django.management.picking import AGES_FROM, Refused, outbox, shown_at
 from webhooks_core.django.models import Attempt, Breaker, Delivery, RateBucket, WorkerBeat
 
+_LEFT_ALONE = (
+    "The others are in another state or environment, too old, or may have had their effect: "
+    "manage.py webhooks says which."
+)
 MOST = 5_000  # of one act in the admin; more is the command's business, which counts first
 
 
@@ -143,12 +147,12 @@ class DeliveryAdmin(Shown):
     @admin.action(permissions=["resend"], description="Send dead deliveries again")
     def resend(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         """Send dead ones again, except where that may repeat their effect."""
-        now = _now()
-        safe = [row.webhook_id for row in rows.defer("body") if not may_repeat(row, now=now)]
+        repeats = set(rows.filter(may_repeat(now=_now())).values_list("webhook_id", flat=True))
+        ids = rows.values_list("webhook_id", flat=True)
         self._act(
             request,
             rows,
-            safe,
+            [webhook_id for webhook_id in ids if webhook_id not in repeats],
             lambda ids, why: outbox().resend(ids, reason=why, per_second=PER_SECOND),
         )
 
@@ -181,7 +185,8 @@ class DeliveryAdmin(Shown):
             self.message_user(request, str(refusal), messages.ERROR)
             return
         level = messages.SUCCESS if len(done) == picked else messages.WARNING
-        self.message_user(request, f"{len(done)} of {picked} deliveries moved.", level)
+        why = "" if level == messages.SUCCESS else f" {_LEFT_ALONE}"
+        self.message_user(request, f"{len(done)} of {picked} deliveries moved.{why}", level)
 
 
 def _now() -> float:

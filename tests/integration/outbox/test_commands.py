@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connections, transaction
 from django.test import override_settings
 
 from tests.integration.django.project import project
@@ -109,6 +111,11 @@ def aged(world: World, ids: list[str], seconds: float) -> None:
             "UPDATE webhooks_delivery SET created_at = created_at - %s, changed_at = changed_at - %s"
             f" WHERE webhook_id IN ({marks})",
             [seconds, seconds, *ids],
+        )
+        cursor.execute(
+            "UPDATE webhooks_attempt SET started_at = started_at - %s WHERE delivery_id IN"
+            f" (SELECT id FROM webhooks_delivery WHERE webhook_id IN ({marks}))",
+            [seconds, *ids],
         )
 
 
@@ -224,7 +231,7 @@ def test_release_spreads_over_time_and_leaves_what_is_too_old(world: World, comm
 def test_release_counts_the_age_of_what_a_person_put_back_from_then(world: World, command: Command) -> None:
     """Sent again today and held once more, last week's delivery is young."""
     (webhook_id,) = dead(world, 1)
-    aged(world, [webhook_id], 7 * 86_400)
+    aged(world, [webhook_id], 6 * 86_400)
     world.outbox.resend([webhook_id], reason="repaired")
     world.outbox.hold([webhook_id], reason="wait")
 
@@ -286,6 +293,101 @@ def test_prune_removes_in_portions_what_has_ended_well(world: World, command: Co
         cursor.execute("SELECT count(*) FROM webhooks_attempt")
         assert cursor.fetchone()[0] == 2
     assert command("prune", "--dead", "--yes")[1]["removed"] == 1
+
+
+@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_prune_leaves_what_a_person_sends_again_meanwhile(world: World, command: Command) -> None:
+    """Dead when it was found, pending when its turn to be removed came: it stays."""
+    (gone,) = dead(world, 1)
+    aged(world, [gone], 31 * 86_400)
+    begun, committed = threading.Event(), threading.Event()
+
+    def resend() -> None:
+        with transaction.atomic(using=world.alias), world.outbox.database.transaction():
+            world.outbox.resend([gone], reason="needed after all")
+            begun.set()
+            committed.wait(2)  # prune reads meanwhile; one that waits for this row gets it afterwards
+        connections[world.alias].close()
+
+    person = threading.Thread(target=resend)
+    person.start()
+    begun.wait(10)
+    code, answer = command("prune", "--dead", "--yes")
+    committed.set()
+    person.join(10)
+
+    assert (code, answer["removed"]) == (0, 0)
+    assert state(world, gone) == "pending"
+
+
+def test_what_ever_met_an_unknown_end_may_repeat(world: World, command: Command) -> None:
+    """A time-out, then a 400: the receiver may have acted on the first; the last outcome does not decide."""
+    ids = dead(world, 2)
+    with world.outbox.database.transaction() as cursor:
+        cursor.execute("UPDATE webhooks_delivery SET last_outcome = 'client_error', last_status = 400")
+        cursor.execute(
+            "UPDATE webhooks_attempt SET outcome = 'connection_error' WHERE delivery_id IN"
+            " (SELECT id FROM webhooks_delivery WHERE webhook_id = %s)",
+            [ids[0]],
+        )
+        cursor.execute(
+            "UPDATE webhooks_attempt SET outcome = 'client_error' WHERE delivery_id IN"
+            " (SELECT id FROM webhooks_delivery WHERE webhook_id = %s)",
+            [ids[1]],
+        )
+    aged(world, ids, 8 * 86_400)
+
+    _, answer = command("recover", "--since", "30d", "--reason", "r", "--yes")
+
+    assert (answer["moved"], answer["left"]) == (1, {"may_repeat": 1})
+    assert (state(world, ids[0]), state(world, ids[1])) == ("dead", "pending")
+
+
+def test_what_a_worker_died_with_may_repeat(world: World, command: Command) -> None:
+    """Nobody knows whether it was sent, whatever came after."""
+    (webhook_id,) = dead(world, 1)
+    with world.outbox.database.transaction() as cursor:
+        cursor.execute("UPDATE webhooks_delivery SET last_outcome = 'client_error', sent_before = %s", [True])
+        cursor.execute("UPDATE webhooks_attempt SET outcome = 'client_error'")
+    aged(world, [webhook_id], 8 * 86_400)
+
+    assert command("resend", webhook_id, "--reason", "r")[1]["left"] == {"may_repeat": 1}
+    assert state(world, webhook_id) == "dead"
+
+
+def test_a_release_of_what_may_repeat_says_so(world: World, command: Command) -> None:
+    """Timed out, held for eight days: with a longer --max-age it is left unless --may-repeat is said."""
+    ids = dead(world, 1)
+    aged(world, ids, 8 * 86_400)
+    with world.outbox.database.transaction() as cursor:
+        cursor.execute("UPDATE webhooks_delivery SET state = 'held'")
+
+    left = command("release", "--all", "--reason", "r", "--max-age", "30d")[1]
+    gone = command("release", "--all", "--reason", "r", "--max-age", "30d", "--may-repeat")[1]
+
+    assert (left["moved"], left["left"]) == (0, {"may_repeat": 1})
+    assert gone["moved"] == 1
+
+
+@pytest.mark.parametrize("verb", ["list", "recover", "release", "drop"])
+def test_an_endpoint_that_nobody_knows_is_told(verb: str, world: World, command: Command) -> None:
+    """A slip of the finger must not pass for "none was dead". Exit code 3, with the known ones."""
+    dead(world, 1)
+    more = {"list": (), "recover": ("--since", "1h", "--reason", "r"), "release": ("--all", "--reason", "r")}
+    arguments = more.get(verb, ("--all", "--reason", "r"))
+
+    code, answer = command(verb, "--endpoint", "defualt", *arguments)
+
+    assert (code, answer["error"]) == (3, 'there is no endpoint "defualt"; known are: default')
+    assert command(verb, "--endpoint", "default", *arguments)[0] == 0
+
+
+def test_numbers_that_make_no_sense_are_refused(world: World, command: Command) -> None:
+    """With what is allowed."""
+    with pytest.raises(CommandError, match="--rate: must be above 0, at most 100000"):
+        command("release", "--all", "--reason", "r", "--rate", "0")
+
+    assert command("list", "--limit", "-1")[0] == 2
 
 
 def test_a_worker_needs_its_engine(world: World, command: Command) -> None:

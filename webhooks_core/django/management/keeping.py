@@ -12,13 +12,15 @@ from typing import Any
 from webhooks_core.django import hinting
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import Pick, moment, outbox, refused
-from webhooks_core.django.models import Delivery, WorkerBeat
+from webhooks_core.django.models import Attempt, Delivery, WorkerBeat
+from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.django.outbox.entry import LOOK_NOW
 from webhooks_core.django.stores.replay import DatabaseReplayStore
 from webhooks_core.outbox.states import State
 
 PRUNED = (State.DELIVERED.value, State.DROPPED.value)
 DEAD_WORKER_SECONDS = 86_400.0
+_MOST_IDS = 500  # of one statement
 
 
 def add(verbs: Any) -> None:
@@ -76,11 +78,9 @@ def prune_outbox(options: dict[str, Any]) -> Answer:
             return Answer(lines=lines, data=data)
         problem = f"{count} deliveries would be removed: say --yes"
         return Answer(code=Exit.REFUSED, lines=[problem], data={**data, "error": problem})
-    removed = 0
-    alias = kept.database.alias
-    while ids := list(pick.rows(kept).values_list("id", flat=True)[: options["batch"]]):
-        Delivery.objects.using(alias).filter(id__in=ids).delete()  # with its attempts, in one transaction
-        removed += len(ids)
+    removed, alias = 0, kept.database.alias
+    while count := _removed(kept, pick, most=options["batch"]):
+        removed += count
     seen = 0
     while forgotten := DatabaseReplayStore(using=alias).forget(now=now, most=options["batch"]):
         seen += forgotten
@@ -89,3 +89,21 @@ def prune_outbox(options: dict[str, Any]) -> Answer:
     ).delete()
     lines = [f"{removed} deliveries and {seen} ids of receivers removed."]
     return Answer(lines=lines, data={"removed": removed, "forgotten": seen, "dry_run": False})
+
+
+def _removed(kept: DjangoOutbox, pick: Pick, *, most: int) -> int:
+    """Remove one portion with its attempts, in one transaction, and return how many those were.
+
+    What somebody else has under way is passed by: a dead row that is being sent again is none to be removed.
+    """
+    with kept.database.transaction():
+        rows = pick.rows(kept)
+        if kept.database.is_postgres:
+            rows = rows.select_for_update(skip_locked=True)
+        ids = list(rows.values_list("id", flat=True)[:most])
+        for begin in range(0, len(ids), _MOST_IDS):
+            portion = ids[begin : begin + _MOST_IDS]
+            Attempt.objects.using(kept.database.alias).filter(delivery_id__in=portion).delete()
+            gone = Delivery.objects.using(kept.database.alias).filter(id__in=portion)
+            gone._raw_delete(kept.database.alias)
+    return len(ids)

@@ -8,14 +8,24 @@ docs/how-to/run-the-worker.md.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.django.answer import Answer, Exit
-from webhooks_core.django.management.picking import AGES_FROM, Pick, add_filters, moment, outbox, refused
-from webhooks_core.django.models import Delivery
+from webhooks_core.django.management.picking import (
+    AGES_FROM,
+    Pick,
+    add_filters,
+    endpoint_of,
+    moment,
+    outbox,
+    refused,
+)
+from webhooks_core.django.models import Attempt, Delivery
 from webhooks_core.outbox.states import State
 from webhooks_core.outcome import Outcome
 from webhooks_core.stores.replay import REMEMBER_SECONDS
@@ -53,6 +63,7 @@ def add(verbs: Any) -> None:
         help="leave what was recorded, or put back by a person, longer ago (default: %(default)s)",
     )
     _add_words(release, rate=True)
+    _add_repeat(release)
     release.set_defaults(answer=release_deliveries)
     about = "give held or pending deliveries up for good; they stay visible"
     drop = verbs.add_parser("drop", help=about, description=about)
@@ -71,8 +82,10 @@ def resend_deliveries(options: dict[str, Any]) -> Answer:
 
 def recover_deliveries(options: dict[str, Any]) -> Answer:
     """Send again what died since then."""
-    since = moment(options["since"], now=outbox().now())
-    pick = Pick(states=[State.DEAD.value], since=since, endpoint=options["endpoint"], event=options["event"])
+    kept = outbox()
+    since = moment(options["since"], now=kept.now())
+    endpoint = endpoint_of(options, kept)
+    pick = Pick(states=[State.DEAD.value], since=since, endpoint=endpoint, event=options["event"])
     return _sent_again(pick, options)
 
 
@@ -83,12 +96,14 @@ def release_deliveries(options: dict[str, Any]) -> Answer:
     held = _picked(options, State.HELD.value).rows(kept)
     rows = list(held.values_list("webhook_id", AGES_FROM))
     young = [webhook_id for webhook_id, ages_from in rows if ages_from >= oldest]
+    repeats = _repeats(held, options, now=kept.now())
+    safe = [webhook_id for webhook_id in young if webhook_id not in repeats]
     return _move(
         options,
-        young,
+        safe,
         lambda ids: kept.release(ids, reason=options["reason"], per_second=options["rate"]),
         what="released",
-        left={"too_old": len(rows) - len(young)},
+        left={"too_old": len(rows) - len(young), "may_repeat": len(young) - len(safe)},
     )
 
 
@@ -100,25 +115,40 @@ def drop_deliveries(options: dict[str, Any]) -> Answer:
     return _move(options, ids, lambda these: kept.drop(these, reason=options["reason"]), what="dropped")
 
 
-def may_repeat(row: Delivery, *, now: float) -> bool:
-    """Return whether sending *row* again may make its effect happen twice.
+def may_repeat(*, now: float) -> Q:
+    """Return what picks the rows whose effect may happen a second time if they are sent again.
 
-    The receiver may have acted on it, and does not remember its id any more.
+    An attempt ended without a clear answer (or a worker died with it) so long ago that the receiver, which
+    may have acted on it, does not remember the id any more. Later outcomes do not unsay it.
     """
-    return row.last_outcome in UNKNOWN and now - row.changed_at > REMEMBER_SECONDS
+    forgotten = now - REMEMBER_SECONDS
+    unclear = Attempt.objects.filter(
+        delivery_id=OuterRef("pk"),
+        outcome__in=[outcome.value for outcome in UNKNOWN],
+        started_at__lt=forgotten,
+    )
+    return Q(Exists(unclear)) | Q(sent_before=True, created_at__lt=forgotten)
+
+
+def _repeats(rows: QuerySet[Delivery], options: dict[str, Any], *, now: float) -> frozenset[str]:
+    """Return the ids that are left for that reason; none where `--may-repeat` is said."""
+    if options["may_repeat"]:
+        return frozenset()
+    return frozenset(rows.filter(may_repeat(now=now)).values_list("webhook_id", flat=True))
 
 
 def _sent_again(pick: Pick, options: dict[str, Any]) -> Answer:
     kept = outbox()
-    now = kept.now()
-    rows = list(pick.rows(kept).defer("body"))
-    safe = [row for row in rows if options["may_repeat"] or not may_repeat(row, now=now)]
+    rows = pick.rows(kept)
+    ids = list(rows.values_list("webhook_id", flat=True))
+    repeats = _repeats(rows, options, now=kept.now())
+    safe = [webhook_id for webhook_id in ids if webhook_id not in repeats]
     return _move(
         options,
-        [row.webhook_id for row in safe],
-        lambda ids: kept.resend(ids, reason=options["reason"], per_second=options["rate"]),
+        safe,
+        lambda these: kept.resend(these, reason=options["reason"], per_second=options["rate"]),
         what="sent again",
-        left={"may_repeat": len(rows) - len(safe)},
+        left={"may_repeat": len(ids) - len(safe)},
     )
 
 
@@ -128,7 +158,7 @@ def _picked(options: dict[str, Any], *states: str) -> Pick:
         raise refused("name deliveries, or say --all")
     if ids:
         _known(ids)
-    return Pick(ids=ids, states=states, endpoint=options["endpoint"], event=options["event"])
+    return Pick(ids=ids, states=states, endpoint=endpoint_of(options, outbox()), event=options["event"])
 
 
 def _known(ids: Sequence[str]) -> None:
@@ -193,9 +223,12 @@ def read_rate(text: str) -> float:
     """Return the rate that *text* says, above 0 and at most 100,000 a second.
 
     Raises:
-        ValueError: It says none.
+        ArgumentTypeError: It says none.
     """
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 100_000:
-        raise ValueError(text)
+        raise ArgumentTypeError("must be above 0, at most 100000 (a second)")
     return value

@@ -118,6 +118,20 @@ class Pick:
         return rows.order_by("id")
 
 
+def endpoint_of(options: Mapping[str, Any], kept: DjangoOutbox) -> str | None:
+    """Return the endpoint that a command is about; None for any.
+
+    Raises:
+        Refused: Neither the settings nor any row knows it: a slip must not pass for "there are none".
+    """
+    name: str | None = options["endpoint"]
+    known = conf.current().endpoints
+    if name is None or name in known or Pick(endpoint=name).rows(kept).exists():
+        return name
+    said = ", ".join(known) or "none"
+    raise refused(f'there is no endpoint "{name}"; known are: {said}', code=Exit.NOT_FOUND)
+
+
 def add_filters(parser: ArgumentParser) -> None:
     """Add what narrows a pick."""
     parser.add_argument("--endpoint", help="only of this endpoint")

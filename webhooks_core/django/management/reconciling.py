@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from webhooks_core.django.answer import Answer, Exit, table
-from webhooks_core.django.management.picking import moment, outbox, refused, shown_at
+from webhooks_core.django.management.picking import endpoint_of, moment, outbox, refused, shown_at
 from webhooks_core.django.models import Delivery
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.outbox.states import State
@@ -41,6 +41,7 @@ def reconcile_log(options: dict[str, Any]) -> Answer:
     until = now if options["until"] is None else moment(options["until"], now=now)
     if until <= since:
         raise refused("--until must be later than --since")
+    endpoint_of(options, kept)
     heard = _read(options["log"])
     rows = Delivery.objects.using(kept.database.alias).filter(
         environment=kept.environment, endpoint_id=options["endpoint"], state=State.DELIVERED.value

@@ -16,6 +16,7 @@ from webhooks_core.django.management.breakers import SeenBreaker
 from webhooks_core.django.management.picking import (
     Pick,
     add_filters,
+    endpoint_of,
     moment,
     outbox,
     refused,
@@ -48,8 +49,11 @@ def list_deliveries(options: dict[str, Any]) -> Answer:
     kept = outbox()
     now = kept.now()
     since = None if options["since"] is None else moment(options["since"], now=now)
-    pick = Pick(states=options["state"], endpoint=options["endpoint"], event=options["event"], since=since)
-    rows = list(pick.rows(kept).reverse()[: max(0, options["limit"])])[::-1]
+    if options["limit"] < 0:
+        raise refused("--limit must be 0 or more")
+    endpoint = endpoint_of(options, kept)
+    pick = Pick(states=options["state"], endpoint=endpoint, event=options["event"], since=since)
+    rows = list(pick.rows(kept).reverse()[: options["limit"]])[::-1]
     everything = Pick().rows(kept).order_by().values_list("state").annotate(count=Count("id"))
     counts = dict(everything)
     workers = WorkerBeat.objects.using(kept.database.alias).filter(environment=kept.environment)
