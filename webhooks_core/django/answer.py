@@ -24,9 +24,9 @@ class Exit(IntEnum):
     FAILED = 1
     #: Refused, and nothing was changed: bad arguments, a missing `--yes`, somebody else's percentage.
     REFUSED = 2
-    #: There is no such flag, or no such endpoint.
+    #: There is no such flag, endpoint or delivery.
     NOT_FOUND = 3
-    #: The settings or the flags cannot be read.
+    #: The settings, the flags or the database cannot be read.
     UNREADABLE = 4
     #: The kill switch is pulled.
     KILLED = 5
