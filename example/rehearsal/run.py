@@ -87,7 +87,7 @@ def _play(folder: Path, expect: Expectations, *, tournaments: int) -> None:
     page.paragraph(
         f"{tournaments} tournaments, real payments and matches in this process, `manage.py webhooks worker` "
         "and a receiver in processes of their own, one SQLite file, real HTTP on the loopback interface. "
-        "Under a minute. Ctrl-C ends everything."
+        "About a minute and a half. Ctrl-C ends everything."
     )
     page.blank()
     page.paragraph("Shortened here by settings, so that it fits into a minute:")
@@ -106,7 +106,7 @@ def _chapters(
     project: Project, receiver: ReceiverProcess, workers: Workers, *, expect: Expectations, tournaments: int
 ) -> None:
     """Play all chapters. Imported here, because models exist only once Django is set up."""
-    from rehearsal import crash, faults, outage, privacy, replays, steps, stopping, world
+    from rehearsal import crash, faults, itself, outage, privacy, replays, steps, stopping, world
     from rehearsal.stage import Stage
 
     stage = Stage(
@@ -126,6 +126,7 @@ def _chapters(
     replays.show(stage, 5)
     stopping.show(stage, 6)
     privacy.show(stage, 7)
+    itself.show(stage, 8)
     ours = stage.log.all_lines()
     failed = sum(logbook.count(ours, words) for words in logbook.OUR_FAILURES)
     expect.equal("log lines about failures on our side", failed, 0)
@@ -135,7 +136,7 @@ def _chapters(
 
 def _summary(expect: Expectations, *, seconds: float) -> None:
     page.chapter(
-        8,
+        9,
         "What was expected, and what was measured",
         see="You see: one line for each claim. `verified` is always the receiver's own count.",
     )

@@ -59,7 +59,7 @@ def test_every_expectation_of_the_demo_holds(demo: subprocess.CompletedProcess[s
 
 
 def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess[str]) -> None:
-    """Steps, faults, outage, crash, replays, stopping, personal data: each has its claims."""
+    """Steps, faults, outage, crash, replays, stopping, personal data, the plan: each has its claims."""
     names = " | ".join(
         expectation["name"] for expectation in json.loads(demo.stdout.splitlines()[-1])["expectations"]
     )
@@ -80,6 +80,11 @@ def test_the_demo_measures_each_thing_it_shows(demo: subprocess.CompletedProcess
         "master switch",
         "personal data",
         "trip file",
+        "plan: 10 deliveries are too few",
+        "plan: 5xx",
+        "plan: slow receiver",
+        "plan: an address",
+        "plan: at the end",
     ):
         assert word in names, word
 
@@ -94,6 +99,30 @@ def test_the_demo_says_which_times_are_shortened(demo: subprocess.CompletedProce
         assert text in demo.stdout
 
 
+def test_the_demo_shows_why_a_plan_moved_in_numbers(
+    demo: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    """What the journal has is counts, quantiles, the sequential test, the senders that stopped."""
+    with closing(sqlite3.connect(folder / "demo.sqlite3")) as database:
+        entries = [
+            json.loads(content)
+            for (content,) in database.execute("SELECT content FROM rollout_journalentry ORDER BY version")
+        ]
+
+    reasons = " | ".join(entry["reason"] for entry in entries)
+    for numbers in (
+        r"hold: 10 of 10 deliveries arrived; 25 deliveries are needed",
+        r"the sequential test of 80 % against 92 % stands at (9|\d\d)\.\d\d",
+        r"p95 above 600 ms in [5-9] minutes in a row",
+        r"personal data found: address at data\.\* in payment_verified",
+        r"1 of 1 stopped, slowest \d\.\d s",
+        r"advance_allowed: \d+ of \d+ deliveries arrived; the lower bound is 9\d\.\d %",
+    ):
+        assert re.search(numbers, reasons), numbers
+    assert "stands at" in demo.stdout
+    assert [entry["after"]["ceiling"] for entry in entries][-1] == "100"
+
+
 def test_no_line_for_people_is_longer_than_a_terminal(demo: subprocess.CompletedProcess[str]) -> None:
     """At most 100 columns; only the JSON is for programs."""
     assert [line for line in demo.stdout.splitlines()[:-1] if len(line) > 100] == []
@@ -102,7 +131,7 @@ def test_no_line_for_people_is_longer_than_a_terminal(demo: subprocess.Completed
 def test_the_demo_sends_from_a_worker_process_and_loses_nothing_to_kill_9(
     demo: subprocess.CompletedProcess[str], folder: Path
 ) -> None:
-    """Three workers in turn, the second one killed: two have stopped or work on, and none left anything."""
+    """Four workers in turn, the second one killed: the others have stopped, and none left anything."""
     log = (folder / "deltacrown.log").read_text()
     with closing(sqlite3.connect(folder / "demo.sqlite3")) as database:
         states = dict(database.execute("SELECT state, count(*) FROM webhooks_delivery GROUP BY state"))
@@ -111,8 +140,10 @@ def test_the_demo_sends_from_a_worker_process_and_loses_nothing_to_kill_9(
         "worker-1",
         "worker-2",
         "worker-3",
+        "worker-4",
     ]
-    assert re.findall(r"Webhook worker stopped: left=0, worker=(\S+)", log) == ["worker-1"]
+    stopped = re.findall(r"Webhook worker stopped: left=0, worker=(\S+)", log)
+    assert stopped == ["worker-1", "worker-3", "worker-4"]
     assert set(states) == {"delivered"}
 
 

@@ -6,6 +6,7 @@ defaults so that a demo fits into a minute; the demo prints which, beside the de
 
 from __future__ import annotations
 
+import json
 import os
 from urllib.parse import urlsplit
 
@@ -53,5 +54,10 @@ WEBHOOKS = {
     "ALLOW_HTTP": _is_loopback,
     "ALLOW_NETWORKS": [_networks] if _networks else [],
 }
+
+# For the worker of the chapter about a plan: the plan, and evidence by a faster clock (rehearsal/hurry.py).
+if "DEMO_PLAN" in os.environ:
+    ROLLOUT["PLAN"] = json.loads(os.environ["DEMO_PLAN"])
+    WEBHOOKS["SETTLE_SINK"] = "rehearsal.hurry.settle_sink"
 
 LOGGING = logging_to(os.path.join(_folder, "deltacrown.log"), level="DEBUG")
