@@ -15,7 +15,7 @@ from typing import Any
 from rollout.django.management import queued
 from rollout.django.management.queued import Count
 from rollout.django.management.words import refusal
-from webhooks_core.delivery import MAX_AGE_SECONDS
+from webhooks_core.django.answer import Answer
 from webhooks_core.django.management import moving
 
 __all__ = ["Choice", "Held", "add_held", "ask", "deal_with"]
@@ -79,20 +79,11 @@ def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
     if held.choice is Choice.KEEP or not held.before.number:
         lines = (f"{held.before} held: kept.",) if held.before.number else ()
         return Held(before=held.before, choice=held.choice, lines=lines)
-    words = {
-        "webhook_ids": [],
-        "all": True,
-        "endpoint": None,
-        "event": None,
-        "max_age": f"{round(MAX_AGE_SECONDS / 3600)}h",
-        "reason": reason or held.choice.value,
-        "rate": options["rate"],
-        "dry_run": False,
-        "yes": True,
-        "state": "held",
-    }
-    move = moving.release_deliveries if held.choice is Choice.RELEASE else moving.drop_deliveries
-    answer = move(words)
+    words = [held.choice.value, "--all", f"--reason={reason or held.choice.value}", "--yes"]
+    if held.choice is Choice.RELEASE:
+        words.append(f"--rate={options['rate']}")
+    said = _as_said(words)
+    answer: Answer = said["answer"](said)
     moved = answer.data["moved"]
     return Held(
         before=held.before,
@@ -100,3 +91,10 @@ def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
         moved=moved if isinstance(moved, int) else 0,
         lines=tuple(f"Held before: {line}" for line in answer.lines),
     )
+
+
+def _as_said(words: list[str]) -> dict[str, Any]:
+    """Return the options of `webhooks release` or `drop` as if somebody had typed *words*."""
+    parser = ArgumentParser()
+    moving.add(parser.add_subparsers())
+    return vars(parser.parse_args(words))

@@ -12,6 +12,10 @@ from django.test import override_settings
 from rollout.actor import Actor
 from rollout.commands import Start
 from rollout.django import conf, dispatch, driving
+from rollout.django.management import words
+from rollout.django.stage_rate import apply_rate
+from rollout.django.store import DjangoRolloutStore
+from rollout.errors import StoreConflict
 from rollout.percentage import Percentage
 from rollout.rollout_state import RolloutState, State
 from tests.integration.django.project import project
@@ -281,6 +285,95 @@ def test_a_past_that_lies_ahead_or_a_unit_that_is_none_is_refused() -> None:
 
     assert (ahead[0], nobody[0]) == (2, 1)
     assert "in the future" in ahead[1] and "no unit given" in nobody[1]
+
+
+@ONCE
+def test_a_plan_in_the_settings_that_is_none_is_named_and_the_pinned_one_shown(
+    staged: dict[str, Any],
+) -> None:
+    """A person who broke the settings sees what is under way, and why nothing goes up; none at all is 4."""
+    bad = {**staged["ROLLOUT"], "PLAN": {"stages": "none"}}
+    none = {key: value for key, value in staged["ROLLOUT"].items() if key != "PLAN"}
+    run("start")
+
+    with override_settings(ROLLOUT=bad):
+        linted = run("plan", "lint")
+    with override_settings(ROLLOUT=none):
+        pinned = run("plan", "show")
+    with override_settings(ROLLOUT={**none, "DATABASE": None}):
+        nothing = run("plan", "show")
+
+    assert (linted[0], pinned[0], nothing[0]) == (1, 0, 4)
+    assert 'ROLLOUT["PLAN"]' in linted[1] and "is not set" in nothing[1]
+    assert 'drift: ROLLOUT["PLAN"]: is not set' in pinned[1]
+
+
+@ONCE
+def test_cohorts_are_judged_with_the_units_that_there_are(staged: dict[str, Any]) -> None:
+    """Of twelve, 5 % is nobody; a callable that fails leaves the count out."""
+    counted = {**staged["ROLLOUT"], "UNITS": f"{__name__}.twelve"}
+    broken = {**staged["ROLLOUT"], "UNITS": f"{__name__}.missing"}
+
+    with override_settings(ROLLOUT=counted):
+        linted = run("plan", "lint")[1]
+        shown = run("plan", "show")[1]
+    with override_settings(ROLLOUT=broken):
+        without = run("plan", "lint")[1]
+
+    assert "5 % of 12 is nobody" in linted
+    assert "units in" in shown and shown.splitlines()[-1].split()[-1] == "12"
+    assert "of 12" not in without
+
+
+@ONCE
+def test_who_loses_every_race_is_told_so(staged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """1, and nothing was changed."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise StoreConflict("version 1", "version 2")
+
+    monkeypatch.setattr(DjangoRolloutStore, "swap", lost)
+    code, text = run("start")
+
+    assert code == 1
+    assert "others write at the same time; nothing was changed" in text
+
+
+@ONCE
+def test_an_entry_that_cannot_be_read_is_said(alias: str) -> None:
+    """Somebody wrote into the table: 4, and never a shorter history."""
+    run("start")
+    with connections[alias].cursor() as cursor:
+        cursor.execute("UPDATE rollout_journalentry SET content = 'x'")
+
+    code, text = run("history")
+
+    assert code == 4
+    assert "an entry of the journal cannot be read" in text
+
+
+@ONCE
+def test_a_container_without_a_user_has_a_name_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a login that is called like the machine is no machine."""
+    names = iter([OSError("no user"), "rollout", "Ana Müller"])
+
+    def user() -> str:
+        name = next(names)
+        if isinstance(name, OSError):
+            raise name
+        return name
+
+    monkeypatch.setattr(words.getpass, "getuser", user)
+
+    assert [words.login() for _ in range(3)] == ["unknown", "login:rollout", "Ana-M-ller"]
+
+
+@ONCE
+def test_a_stage_has_nothing_to_cap_without_an_outbox(staged: dict[str, Any]) -> None:
+    """The engine `inline` sends in the caller's own time."""
+    run("start")
+    with override_settings(WEBHOOKS={**staged["WEBHOOKS"], "ENGINE": "inline"}):
+        assert apply_rate(state()) is False
 
 
 @ONCE
