@@ -31,7 +31,7 @@ from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import parse_strict, seal
 from webhooks_core.errors import ConfigError, EnvelopeError
 from webhooks_core.events import Blocked, Skipped, emit
-from webhooks_core.observers.safe import safe
+from webhooks_core.observers.safe import safe, words
 from webhooks_core.signer import sign
 
 MAX_FINDINGS = 10  # a body full of addresses must not fill the log
@@ -335,13 +335,18 @@ def _failed(error: Exception) -> Decision:
 
 
 def _log(event: object, error: Exception) -> None:
-    """Log the type and the place of *error*, never its text: it may hold what was to be sent."""
+    """Log the type and the place of *error*, never its text: it may hold what was to be sent.
+
+    A `ConfigError` is our own and never holds it: it tells the setting and what is wrong.
+    """
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     at = "?" if place is None else f"{place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}"
     name = safe(event if isinstance(event, str) else None)
-    more = f", setting={safe(error.path)}" if isinstance(error, ConfigError) else _remedy(error)
+    more = _remedy(error)
+    if isinstance(error, ConfigError):
+        more = f", setting={safe(error.path)}, problem={words(error.problem)}"
     wiring.log_failure(f"Webhook dispatch failed: event={name}, error={type(error).__name__}, at={at}{more}")
 
 

@@ -41,7 +41,7 @@ def keep(outbox: DjangoOutbox, entries: Sequence[Entry], *, using: str) -> None:
         ConfigError: *using* is another database than the outbox's.
     """
     if using != outbox.database.alias:
-        raise ConfigError("using", f"is {using}, and the outbox is on {outbox.database.alias}")
+        raise ConfigError("using", f"is {using} and the outbox is on {outbox.database.alias}")
     in_loop = _in_loop()
     if in_loop:
         _writer().submit(_kept_and_closed, outbox, entries).result()

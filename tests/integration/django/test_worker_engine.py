@@ -120,7 +120,7 @@ def test_another_database_than_the_outboxs_is_refused(
 
     assert not refused
     assert not Delivery.objects.exists()
-    assert "setting=using" in caplog.text
+    assert "setting=using, problem=is other and the outbox is on default" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)
