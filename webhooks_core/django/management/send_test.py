@@ -8,6 +8,7 @@ docs/reference/commands.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from webhooks_core import standard
@@ -17,10 +18,12 @@ from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import seal
 from webhooks_core.errors import ConfigError, EnvelopeError
+from webhooks_core.scheme import Scheme
 from webhooks_core.signer import SIGNATURE
 from webhooks_core.transport.base import Request, Response, Transport
 
 DATA = {"test": "canary"}  # as in the runbook's own sample
+TRIED = (Scheme.TIMESTAMPED, Scheme.BODY)  # one secret signs for both
 SIGNATURE_SHOWN = 14  # contract §9
 
 
@@ -47,13 +50,23 @@ def add(verbs: Any) -> None:
     test = verbs.add_parser("send-test", help=about, description=about)
     test.add_argument("--endpoint", default="default", help="id of the endpoint (default: %(default)s)")
     test.add_argument("--event", default="test", help="name of the event (default: %(default)s)")
+    about = "sign it so, whatever the settings say: does the receiver accept it? (2 where it does not)"
+    test.add_argument("--scheme", choices=[each.value for each in TRIED], help=about)
     test.set_defaults(
-        answer=lambda options: send_test(endpoint_id=options["endpoint"], event=options["event"])
+        answer=lambda options: send_test(
+            endpoint_id=options["endpoint"], event=options["event"], scheme=options["scheme"]
+        )
     )
 
 
-def send_test(*, endpoint_id: str, event: str) -> Answer:
-    """Send one event and say what came of it."""
+def send_test(*, endpoint_id: str, event: str, scheme: str | None = None) -> Answer:
+    """Send one event and say what came of it.
+
+    Args:
+        endpoint_id: Where to.
+        event: The event's name.
+        scheme: Another scheme than the endpoint's, to see whether the receiver accepts it.
+    """
     try:
         sending = wiring.sending()
     except ConfigError as error:
@@ -62,6 +75,12 @@ def send_test(*, endpoint_id: str, event: str) -> Answer:
     if endpoint is None:
         known = ", ".join(sending.endpoints) or "none"
         return _not_sent(Exit.NOT_FOUND, f'there is no endpoint "{endpoint_id}"; known are: {known}')
+    if scheme is not None:
+        if endpoint.scheme is Scheme.STANDARD:  # its secrets are the bytes of a whsec_ text
+            return _not_sent(
+                Exit.REFUSED, f"{endpoint.id} is of scheme standard, whose secrets sign no other"
+            )
+        endpoint = replace(endpoint, scheme=Scheme(scheme))
     try:
         envelope = seal(event, DATA, webhook_id=wiring.new_delivery_id())
     except EnvelopeError as error:
@@ -78,7 +97,26 @@ def send_test(*, endpoint_id: str, event: str) -> Answer:
         return _captured(delivery)
     noting = NotingTransport(sending.transport)
     settlement = wiring.sender_of_tests(noting).attempt(delivery, endpoint)
-    return _answer(settlement, endpoint, signature=noting.signature)
+    answer = _answer(settlement, endpoint, signature=noting.signature)
+    return answer if scheme is None or answer.code is Exit.KILLED else _verdict(answer, endpoint)
+
+
+def _verdict(answer: Answer, endpoint: Endpoint) -> Answer:
+    """Say whether the endpoint may be sent to by the scheme that was tried."""
+    accepts = answer.code is Exit.DONE
+    said = (
+        f"{endpoint.id} accepts scheme {endpoint.scheme}."
+        if accepts
+        else f"REFUSED: {endpoint.id} was not seen to accept scheme {endpoint.scheme}. Do not set it: every"
+        " delivery would end like this one."
+    )
+    code = Exit.DONE if accepts else Exit.REFUSED
+    return Answer(
+        code=code,
+        lines=[*answer.lines, said],
+        data={**answer.data, "accepted": accepts},
+        is_report=answer.is_report,
+    )
 
 
 def _answer(settlement: Settlement, endpoint: Endpoint, *, signature: str | None) -> Answer:
