@@ -369,6 +369,18 @@ def test_a_release_of_what_may_repeat_says_so(world: World, command: Command) ->
     assert gone["moved"] == 1
 
 
+def test_a_named_one_in_another_state_is_counted(world: World, command: Command) -> None:
+    """Of two named ones one is pending: it is not passed over in silence, and alone it is no success."""
+    (gone,) = dead(world, 1)
+    (pending,) = world.add(1)
+
+    both = command("resend", gone, pending, "--reason", "r", "--yes")
+    alone = command("release", pending, "--reason", "r")
+
+    assert (both[0], both[1]["moved"], both[1]["left"]) == (0, 1, {"other_state": 1})
+    assert (alone[0], alone[1]["left"]) == (1, {"other_state": 1})
+
+
 @pytest.mark.parametrize("verb", ["list", "recover", "release", "drop"])
 def test_an_endpoint_that_nobody_knows_is_told(verb: str, world: World, command: Command) -> None:
     """A slip of the finger must not pass for "none was dead". Exit code 3, with the known ones."""

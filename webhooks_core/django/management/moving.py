@@ -171,6 +171,7 @@ def _known(ids: Sequence[str]) -> None:
 
 
 _LEFT = {
+    "other_state": "in another state than this command is for: see `webhooks show`",
     "too_old": "older than --max-age",
     "may_repeat": "may have had their effect, and the receiver has forgotten them: --may-repeat",
 }
@@ -185,7 +186,10 @@ def _move(
     left: dict[str, int] | None = None,
 ) -> Answer:
     """Count, and move where that was asked for."""
-    left = {why: count for why, count in (left or {}).items() if count}
+    left = left or {}
+    named = len(set(options.get("webhook_ids") or ()))
+    left = {"other_state": max(0, named - len(ids) - sum(left.values())), **left}
+    left = {why: count for why, count in left.items() if count}
     lines = [f"Left: {count} {_LEFT[why]}." for why, count in left.items()]
     data: dict[str, object] = {"found": len(ids), "left": left, "moved": 0, "dry_run": options["dry_run"]}
     if options["dry_run"]:
