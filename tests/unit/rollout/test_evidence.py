@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 from rollout.counters import Counts
 from rollout.criteria import Criteria
 from rollout.endpoints import Endpoint
@@ -87,6 +89,33 @@ def test_the_sequential_test_stays_where_it_has_found_something() -> None:
     found = seen(bad + well, minutes=50)
 
     assert found.cusum == seen(bad, minutes=1).cusum >= CRITERIA.cusum_limit
+
+
+def test_the_sequential_test_stays_at_its_very_limit() -> None:
+    """Reached is found: a sum that is just the limit does not fall again."""
+    criteria = Criteria(cusum_limit=11 * log(20 / 8))
+
+    found = seen([row(0, {"failed_server_error": 11}), row(1, WELL)], minutes=2, criteria=criteria)
+
+    assert found.cusum == criteria.cusum_limit
+
+
+def test_half_of_the_receivers_are_not_most() -> None:
+    """Two of four that fail: their failures all count; one of four: three of them."""
+    well = [row(0, {"ok": 10}, name) for name in ("a", "b")]
+    dead = [row(0, {"failed_server_error": 8}, name) for name in ("c", "d")]
+
+    half, quarter = seen([*well, *dead], minutes=1), seen([*well, dead[0], row(0, {"ok": 9}, "d")], minutes=1)
+
+    assert (half.window[0].failed, quarter.window[0].failed) == (16, 3)
+
+
+def test_an_endpoint_is_remembered_for_a_day() -> None:
+    """The minute of its last use lies 24 h back, and then no more."""
+    rows = [row(0, {"ok": 1})]
+
+    assert set(seen(rows, minutes=1_440).endpoints) == {"e"}
+    assert seen(rows, minutes=1_441).endpoints == {}
 
 
 def test_one_dead_receiver_of_three_counts_three_failures() -> None:
