@@ -37,7 +37,7 @@ SHAPES: dict[str, str] = {
     rf"elapsed=\d+ms, endpoint={VALUE}, webhook_id={VALUE} \(Webhook delivery successful\)",
     "AttemptFailed": rf"Webhook attempt failed: event={VALUE}, status=(\d+|-), outcome={VALUE}, "
     rf"error={WORDS}",
-    "RetryPlanned": r"Retrying in \d+(,\d+)? seconds\.\.\.",
+    "RetryPlanned": r"Retrying in \d+(,\d+)? seconds\.\.\.( \(slow tier \d+/\d+\))?",
     "NotRetried": r"Client errors \(4xx\) are not retried: .*status=\d+.*",
     "GivenUp": rf"Webhook delivery failed after \d+ attempts: event={VALUE}, outcome={VALUE}, error={WORDS}, "
     rf"endpoint={VALUE}, webhook_id={VALUE}",
