@@ -122,8 +122,8 @@ class Receiver:
             claim = self._claim(verified, now)
         except VerificationError as error:
             return self.refuse(error)
-        except Exception:  # noqa: BLE001 - the store's, whatever it is; told as a fact, the sender asks again
-            return self._store_failed()
+        except Exception as error:  # noqa: BLE001 - the store's; told as a fact, the sender asks again
+            return self._store_failed(error)
         try:
             is_done = self._handled(verified, claim)
         except BaseException as error:
@@ -197,11 +197,12 @@ class Receiver:
         end = self._store.done if handled else self._store.give_back
         try:
             end(claim, now=self._clock())
-        except Exception:  # noqa: BLE001 - told as a fact; the lease runs out by itself
-            self._store_failed()
+        except Exception as error:  # noqa: BLE001 - told as a fact; the lease runs out by itself
+            self._store_failed(error)
 
-    def _store_failed(self) -> Answer:
-        self._tell(Rejected(reason="Replay store unavailable"))
+    def _store_failed(self, error: Exception) -> Answer:
+        problem = error.problem if isinstance(error, StoreUnavailable) else type(error).__name__
+        self._tell(Rejected(reason=f"Replay store unavailable: {problem}"))
         return _later("try again later", STORE_RETRY_AFTER_SECONDS)
 
     def _tell(self, fact: Fact) -> None:

@@ -15,10 +15,14 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from rollout.django import dispatch
 from tests import databases
-from tests.integration.django.project import Override
+from tests.integration.django.project import SECRET, Override
 from webhooks_core.django import schema, wiring
 from webhooks_core.django.database_checks import check_database
+from webhooks_core.envelope import seal
+from webhooks_core.keys import KeyRing
+from webhooks_core.signer import sign
 from webhooks_core.testing.captured import real_delivery
+from webhooks_core.verifier import Verified
 
 COMMAND = "manage.py migrate webhooks"
 
@@ -105,3 +109,22 @@ def test_other_errors_of_a_database_are_not_taken_for_it() -> None:
     for text in ("database is locked", "no such table: shop_order", ""):
         assert not schema.is_behind(OperationalError(text))
     assert not schema.is_behind(ValueError("no such table: webhooks_delivery"))
+
+
+def test_a_receiver_asks_for_the_webhook_again_and_says_what_to_do(
+    alias: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever upgrades a receiver has its ids in the database from then on: 503, never a handled one lost."""
+    webhook_id = "550e8400-e29b-41d4-a716-446655440000"
+    body = seal("payment_verified", {"tournament_id": 101}, webhook_id=webhook_id).body
+    keys, now = KeyRing.of(SECRET), wiring.clock()
+    handled: list[Verified] = []
+    wiring.observer.forget()  # its line comes once in a while only
+
+    receiver = wiring.receiver(handled.append)
+    answer = receiver.receive(
+        sign(body, event="payment_verified", webhook_id=webhook_id, keys=keys, now=now), body
+    )
+
+    assert (answer.status, handled) == (503, [])
+    assert COMMAND in caplog.text

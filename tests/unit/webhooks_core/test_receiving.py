@@ -296,7 +296,7 @@ def test_a_store_that_cannot_be_asked_is_503() -> None:
     assert read(answer) == (503, {"error": "try again later"})
     assert dict(answer.headers)["Retry-After"] == "5"
     assert desk.handled == []
-    assert desk.told(events.Rejected) == [events.Rejected(reason="Replay store unavailable")]
+    assert desk.told(events.Rejected) == [events.Rejected(reason="Replay store unavailable: ConnectionError")]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_a_store_that_fails_afterwards_changes_no_answer(
     desk.failure = failure
 
     assert desk.receiver.receive(headers_of(), BODY).status == status
-    assert desk.told(events.Rejected) == [events.Rejected(reason="Replay store unavailable")]
+    assert desk.told(events.Rejected) == [events.Rejected(reason="Replay store unavailable: ConnectionError")]
 
 
 @pytest.mark.parametrize(

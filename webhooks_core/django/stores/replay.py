@@ -200,7 +200,10 @@ class DatabaseReplayStore:
         except Error as error:
             if not connection.in_atomic_block:
                 connection.close()
-            raise StoreUnavailable("database", type(error).__name__) from error
+            from webhooks_core.django import schema  # models: only where the app is installed
+
+            problem = schema.REMEDY if schema.is_behind(error) else type(error).__name__
+            raise StoreUnavailable("database", problem) from error
 
 
 def _found(webhook_id: str, row: tuple[Any, ...] | None, *, now: float) -> Claim | None:
