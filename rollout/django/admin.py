@@ -27,6 +27,8 @@ from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import ConfigError
 from rollout.rollout_state import RolloutState
 
+SHORT = 100  # characters of a reason in a list
+
 if TYPE_CHECKING:
     Page = admin.ModelAdmin[Model]
 else:
@@ -67,11 +69,11 @@ class RolloutAdmin(Shown):
     """Where each rollout stands."""
 
     action_form = ReasonForm
-    list_display = ("flag", "environment", "state", "stage", "ceiling", "is_killed", "why", "by", "changed")
+    list_display = ("flag", "environment", "state", "stage", "percent", "killed", "in_short", "by", "changed")
     list_filter = ("state", "environment")
     ordering = ("environment", "flag")
     fields = (
-        *("flag", "environment", "state", "stage", "ceiling", "is_killed", "is_shadow", "why", "by"),
+        *("flag", "environment", "state", "stage", "percent", "killed", "why", "by"),
         *("changed", "epoch", "version", "fence_holder"),
     )
     readonly_fields = fields
@@ -90,6 +92,22 @@ class RolloutAdmin(Shown):
         """Why it stands where it stands, with the numbers."""
         state = _state(row)
         return "content cannot be read" if state is None else state.reason or "-"
+
+    @admin.display(description="ceiling")
+    def percent(self, row: Rollout) -> str:
+        """The ceiling; before the first start there is none."""
+        shadow = ", shadow" if row.is_shadow else ""
+        return f"{row.ceiling} %{shadow}" if row.ceiling else "-"
+
+    @admin.display(description="kill switch")
+    def killed(self, row: Rollout) -> str:
+        """A word: a red cross for "no" reads as an alarm."""
+        return "KILLED" if row.is_killed else "-"
+
+    @admin.display(description="why")
+    def in_short(self, row: Rollout) -> str:
+        """The beginning of why; all of it is on its page."""
+        return _in_short(self.why(row))
 
     @admin.display
     def by(self, row: Rollout) -> str:
@@ -162,10 +180,10 @@ class RolloutAdmin(Shown):
 class JournalAdmin(Shown):
     """Every change, by machine or hand. Read only: no code path changes or removes one."""
 
-    list_display = ("version", "flag", "environment", "when", "cause", "who", "why")
+    list_display = ("version", "flag", "environment", "when", "cause", "who", "in_short")
     list_filter = ("flag", "environment", "cause")
     ordering = ("-id",)
-    fields = ("flag", "environment", "version", "when", "cause", "who", "why", "evidence", "content", "hash")
+    fields = ("flag", "environment", "version", "when", "cause", "who", "why", "evidence", "hash")
     readonly_fields = fields
 
     @admin.display(ordering="at")
@@ -182,6 +200,11 @@ class JournalAdmin(Shown):
     def why(self, row: JournalEntry) -> str:
         """The reason."""
         return str(_content(row).get("reason") or "-")
+
+    @admin.display(description="why")
+    def in_short(self, row: JournalEntry) -> str:
+        """The beginning of the reason; all of it is on its page."""
+        return _in_short(self.why(row))
 
     @admin.display
     def evidence(self, row: JournalEntry) -> str:
@@ -224,6 +247,10 @@ def _content(row: JournalEntry) -> dict[str, object]:
         if isinstance(found, dict):
             return found
     return {}
+
+
+def _in_short(text: str) -> str:
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
 def _moment(seconds: float) -> str:

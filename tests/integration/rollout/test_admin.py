@@ -69,6 +69,24 @@ def test_state_stage_ceiling_and_reason_are_shown() -> None:
         assert text in shown.content.decode()
 
 
+def test_a_long_reason_is_cut_in_the_list_and_whole_on_its_page() -> None:
+    """A verdict names every measure."""
+    reason = "word " * 60 + "end"
+    driving.runner().obey(Pause(by=ANNA, reason=reason))
+    client = person("view_rollout", "view_journalentry")
+    entry = JournalEntry.objects.order_by("version").last()
+    assert entry is not None
+
+    lists = [client.get(reverse(f"admin:rollout_{each}_changelist")) for each in ("rollout", "journalentry")]
+    page = client.get(reverse("admin:rollout_journalentry_change", args=[entry.pk]))
+
+    for listed in lists:
+        assert "word word" in listed.content.decode()
+        assert reason not in listed.content.decode()
+        assert "KILLED" not in listed.content.decode()
+    assert reason in page.content.decode()
+
+
 def test_a_row_that_cannot_be_read_is_said_to_be_so() -> None:
     """The page comes all the same."""
     Rollout.objects.update(content="{")
