@@ -175,6 +175,16 @@ def test_an_id_that_does_not_exist_is_told_and_nothing_moves(world: World, comma
     assert state(world, gone) == "dead"
 
 
+def test_show_says_where_else_an_id_is(world: World, command: Command) -> None:
+    """A worker of another environment leaves it alone; so does `show`, which names that environment."""
+    there = DjangoOutbox(environment="staging", using=world.alias)
+    there.add(Delivery(webhook_id="elsewhere", event="e", body=b"{}", created_at=time.time()))
+
+    code, answer = command("show", "elsewhere")
+
+    assert (code, answer["error"]) == (3, "there is no delivery elsewhere here: it is of environment staging")
+
+
 def test_resend_moves_one_and_asks_for_yes_for_more(world: World, command: Command) -> None:
     """--dry-run counts; more than one needs --yes."""
     ids = dead(world, 3)

@@ -15,6 +15,7 @@ from webhooks_core.django.management import breakers
 from webhooks_core.django.management.breakers import SeenBreaker
 from webhooks_core.django.management.picking import (
     Pick,
+    Refused,
     add_filters,
     endpoint_of,
     moment,
@@ -24,6 +25,7 @@ from webhooks_core.django.management.picking import (
     shown_at,
 )
 from webhooks_core.django.models import Attempt, Delivery, WorkerBeat
+from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.outbox.states import State
 
 ALIVE_SECONDS = 30.0  # six heartbeats; a worker that was not seen for so long is gone, or stuck
@@ -95,7 +97,7 @@ def show_delivery(options: dict[str, Any]) -> Answer:
     kept = outbox()
     row = Pick(ids=[options["webhook_id"]]).rows(kept).first()
     if row is None:
-        raise refused(f"there is no delivery {options['webhook_id']}", code=Exit.NOT_FOUND)
+        raise _not_found(kept, options["webhook_id"])
     attempts = list(Attempt.objects.using(kept.database.alias).filter(delivery_id=row.pk).order_by("id"))
     breaker = breakers.seen(kept, row.endpoint_id)
     facts = shown(row)
@@ -114,6 +116,13 @@ def show_delivery(options: dict[str, Any]) -> Answer:
     tried = [_attempt(each) for each in attempts]
     data = {**facts, "breaker": breaker.data, "attempts": tried, "next": following}
     return Answer(lines=lines, data=data)
+
+
+def _not_found(kept: DjangoOutbox, webhook_id: str) -> Refused:
+    found = Delivery.objects.using(kept.database.alias).filter(webhook_id=webhook_id)
+    elsewhere = found.values_list("environment", flat=True).first()
+    where = "" if elsewhere is None else f" here: it is of environment {elsewhere}"
+    return refused(f"there is no delivery {webhook_id}{where}", code=Exit.NOT_FOUND)
 
 
 def _attempt(attempt: Attempt) -> dict[str, object]:
