@@ -15,10 +15,10 @@ ROLLOUT = {
     "DATABASE": "default",
     "KILL_FILE": os.environ["TEST_KILL_FILE"],
 }
-if "TEST_CHANGES" in os.environ:
-    globals().update(json.loads(os.environ["TEST_CHANGES"]))
 LOGGING = {
     "version": 1,
     "handlers": {"err": {"class": "logging.StreamHandler"}},
     "loggers": {name: {"handlers": ["err"], "level": "INFO"} for name in ("rollout", "webhooks")},
 }
+if "TEST_CHANGES" in os.environ:
+    globals().update(json.loads(os.environ["TEST_CHANGES"]))

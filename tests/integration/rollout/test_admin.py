@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
 from django.test import Client, override_settings
 from django.urls import reverse
 
 from rollout.actor import Actor
 from rollout.commands import Pause, RollBack, Start
 from rollout.django import conf, dispatch, driving
-from rollout.django.models import JournalEntry, Rollout
+from rollout.django.models import JournalEntry, Rollout, Sender
+from rollout.errors import KillFileStuck
 from rollout.rollout_state import RolloutState, State
+from rollout.sources.kill import KillFile
 from tests.integration.django.project import project
 from tests.integration.django.test_admin import SETTINGS
 from webhooks_core.testing.captured import real_delivery
@@ -101,8 +104,8 @@ def test_a_row_that_cannot_be_read_is_said_to_be_so() -> None:
 def test_nothing_can_be_added_edited_or_deleted(model: str) -> None:
     """Whatever permissions somebody has."""
     driving.store().beat("app-1/1.0", {}, lease_seconds=3.0)
-    found = {"rollout": Rollout, "journalentry": JournalEntry}.get(model)
-    key = 1 if found is None else found.objects.get().pk
+    found = {"rollout": Rollout, "journalentry": JournalEntry, "sender": Sender}[model]
+    (key,) = found.objects.values_list("pk", flat=True)
     client = person("view_rollout", "view_journalentry", "view_sender", "change_rollout", "drive_rollout")
 
     codes = [
@@ -246,3 +249,38 @@ def test_the_journal_shows_reason_numbers_and_who_was_checked() -> None:
 def test_the_settings_flag_is_the_one_that_is_driven() -> None:
     """What the tests above rest on."""
     assert (Rollout.objects.get().flag, Rollout.objects.get().environment) == (conf.current().flag, "test")
+
+
+def test_a_kill_that_the_database_does_not_hear_stops_this_host_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file comes first, and stays."""
+
+    def away(_self: object, _command: object) -> None:
+        raise OperationalError("gone")
+
+    client = person("view_rollout", "kill_rollout")
+    driver = person("view_rollout", "drive_rollout", name="carl")
+    monkeypatch.setattr("rollout.runner.Runner.obey", away)
+
+    said = act(client, "kill", reason="garbage")
+
+    assert "THE ROLLOUT WAS NOT TOLD: OperationalError. This host is stopped by its file." in said
+    assert (tmp_path / "kill").exists()
+    assert "The database cannot be used: OperationalError" in act(driver, "pause", reason="x")
+
+
+def test_a_kill_file_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back in the rollout only where this host goes on, too."""
+
+    def stuck(self: KillFile) -> bool:
+        raise KillFileStuck(self.path, "could not be removed (PermissionError)")
+
+    client = person("view_rollout", "kill_rollout")
+    act(client, "kill", reason="garbage")
+    monkeypatch.setattr(KillFile, "release", stuck)
+
+    said = act(client, "unkill", reason="over")
+
+    assert "could not be removed (PermissionError)" in said
+    assert state().killed

@@ -8,6 +8,7 @@ process may get none for a while: there one flip in ten may take up to twice the
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from tests.integration.rollout.conftest import settings_of
 FLIPS = int(os.environ.get("ROLLOUT_TEST_FLIPS", "50"))
 BY_HAND = "ROLLOUT_TEST_FLIPS" in os.environ
 WORKERS = 4
+# Nobody reads what these workers write, and a pipe that is full would stop them.
+SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
 SETTINGS = "tests.integration.rollout.settings"
 ANNA = Actor(name="user:17", authenticated=True)
 #: Contract §10: from the command's return to the last decision to start an attempt.
@@ -54,7 +57,7 @@ class Feed(Thread):
 def fleet(world: World, tmp_path: Path) -> Iterator[World]:
     """Four workers on the database, and a feed of events."""
     kill_file = tmp_path / "kill"
-    os.environ.update(TEST_KILL_FILE=str(kill_file))
+    os.environ.update(TEST_KILL_FILE=str(kill_file), TEST_CHANGES=json.dumps({"LOGGING": SILENT}))
     with override_settings(**settings_of(world, kill_file)):
         driving.runner().obey(Start(by=ANNA, reason="begin"))
         for number in range(WORKERS):
@@ -66,7 +69,7 @@ def fleet(world: World, tmp_path: Path) -> Iterator[World]:
         yield world
         feed.ended.set()
         feed.join()
-    del os.environ["TEST_KILL_FILE"]
+    del os.environ["TEST_KILL_FILE"], os.environ["TEST_CHANGES"]
 
 
 def wait_for(condition: object, *, seconds: float = 30.0) -> None:
