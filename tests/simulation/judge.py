@@ -261,8 +261,9 @@ class Judge:
             self.probes.pop(endpoint, None)
         elif isinstance(command, Admit):
             if isinstance(step.answer, Ticket) and step.answer.is_probe:
-                lost = probe is None or store_now >= probe.until
-                require(lost, "a second probe is out")
+                # A clock that was set back by more than that: the probe counts as lost.
+                is_lost = probe is None or not 0 < probe.until - store_now <= 2 * command.lease_seconds
+                require(is_lost, "a second probe is out")
                 self.probes[endpoint] = Probe(step.answer, store_now + command.lease_seconds)
         elif isinstance(command, (Succeeded, Failed, Cancelled)):
             if command.ticket.generation != moved.before.generation:
@@ -272,6 +273,16 @@ class Judge:
                 require(is_back or moved.was_away, "a probe that came back was not given back")
                 if is_back:
                     del self.probes[endpoint]
+
+    def died_telling(self, endpoint: str, command: Command, after: BreakerState) -> None:
+        """A process died in the middle of *command*, which may have been carried out: *after* says so."""
+        probe = self.probes.get(endpoint)
+        if (
+            probe is not None
+            and after.probe_token is None
+            and getattr(command, "ticket", None) is probe.ticket
+        ):
+            del self.probes[endpoint]
 
     # --- the end ----------------------------------------------------------------------------------------
 

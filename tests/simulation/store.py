@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.simulation.journal import Crashed
 from tests.simulation.judge import Moved
 from webhooks_core.breaker import BreakerState, Command, Force, Release, Step, Ticket
 from webhooks_core.endpoint import EndpointId
@@ -133,7 +134,11 @@ class SimBreakers:
     def _apply(self, endpoint_id: str, command: Command, now: float, jitter_value: float) -> Step:
         world = self._world
         before = world.stores.breaker(endpoint_id)
-        step = self._real.apply(endpoint_id, command, now=now, jitter_value=jitter_value)
+        try:
+            step = self._real.apply(endpoint_id, command, now=now, jitter_value=jitter_value)
+        except Crashed:
+            world.judge.died_telling(endpoint_id, command, world.stores.breaker(endpoint_id))
+            raise
         after = world.stores.breaker(endpoint_id)
         moved = Moved(before=before, step=step, after=after, was_away=self._real.was_away)
         world.judge.breaker(endpoint_id, command, moved, store_now=world.store_clock())

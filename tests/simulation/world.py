@@ -29,6 +29,7 @@ from webhooks_core.worker.policy import WorkerPolicy
 
 START = 1_763_000_000.0
 BACKLOG_SECONDS = 600.0  # how old the events of some runs are when they come in: nobody worked for a while
+RECEIVER_SECONDS = 16.0  # a claim of a receiver that died with it lasts 15
 PATIENCE_SECONDS = 4_000.0  # the longest honest wait: a row twenty times refused, waits of a minute, retries
 MOST_STEPS = 5_000  # more events than this in one run is a loop that eats a processor; honest runs have 80
 KEYS = {name: KeyRing.of(f"{name}-simulation-secret-".ljust(48, name)) for name in "abc"}
@@ -188,6 +189,7 @@ class World:
         self._heal()
         self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
         self.judge.ended(self.rows(), allowed=ENDS)
+        self._let_pass(RECEIVER_SECONDS)
         self._open_endpoints()  # an answer of 410 may have come late, to a process that was frozen
         self.trouble.clear_up()
         self._let_pass(PATIENCE_SECONDS, stop=self._all_in(ENDS))
