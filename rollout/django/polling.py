@@ -107,6 +107,10 @@ class DatabasePoll:
         self._tell(found.problem)
         return found
 
+    def close(self) -> None:
+        """Give the connection up; the next look opens another."""
+        self._connection.close()
+
     def _rest(self) -> float:
         """Return how long to leave the database alone: longer with each failure."""
         return min(MAX_REST_SECONDS, self._refresh_seconds * 2.0 ** min(self._failures, 16))

@@ -167,7 +167,12 @@ def _build() -> Built:
     return Built(flags=flags, installed=installed, switches=switches, poll=poll)
 
 
-built = PerProcess(_build)
+def _close(held: Built) -> None:
+    if held.poll is not None:
+        held.poll.close()
+
+
+built = PerProcess(_build, close=_close)
 # Who hears of every new state, in whatever is built: it is built anew after a fork.
 _listeners: list[Listener] = []
 
