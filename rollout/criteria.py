@@ -141,11 +141,12 @@ class Criteria:
                     f"criteria.{low}", f"is {first:g}, and must not be above {high}, which is {second:g}"
                 )
         if self.success_lower_bound_percent == 100:
-            raise ConfigError("criteria.success_lower_bound_percent", "must be below 100: no sample reaches it")
+            problem = "must be below 100: no sample reaches it"
+            raise ConfigError("criteria.success_lower_bound_percent", problem)
         if self.minutes_in_a_row >= self.window_minutes:
             raise ConfigError(
                 "criteria.minutes_in_a_row",
-                f"is {self.minutes_in_a_row}, and must be below window_minutes, which is {self.window_minutes}",
+                f"is {self.minutes_in_a_row}, and must be below window_minutes, {self.window_minutes}",
             )
         good, bad = self.cusum_good_percent, self.cusum_bad_percent
         if not bad < good < 100:

@@ -213,8 +213,8 @@ def test_forced_on_units_do_not_survive_a_rollback() -> None:
 def test_a_lagging_replica_does_not_bring_back_what_was_stopped() -> None:
     """A runner that reads the state of before the rollback does nothing with it, and says so.
 
-    Source: django-waffle/django-waffle#249 (a stale value read from a replica right after the change, and cached),
-    and Flagsmith/flagsmith#5814.
+    Source: django-waffle/django-waffle#249 (a stale value read from a replica right after the change, and
+    cached), and Flagsmith/flagsmith#5814.
     """
     world = World()
     runner = world.runner()

@@ -358,7 +358,7 @@ def test_a_receiver_that_knows_the_id_after_a_crash_has_not_rejected_the_signatu
 
 
 def test_a_request_that_was_written_twice_may_meet_its_own_mark(desk: Desk) -> None:
-    """A receiver that dies on a kept connection, its id marked, refuses the repetition in the same attempt."""
+    """A receiver that dies on a kept connection, its id marked, refuses the repetition in that attempt."""
     duplicate = Response(status=401, body=b"Duplicate webhook (replay detected)", is_repeat=True)
     desk.answers(duplicate)
 
