@@ -442,3 +442,13 @@ def test_told_before_anything_was_read_names_every_flag() -> None:
     asked._heard(None, asked._flags.snapshot(), problem=None)
 
     assert told.events[0][1].flags_changed == ["f"]
+
+
+def test_attributes_that_are_no_mapping_are_an_invalid_context() -> None:
+    """Without a unit too."""
+    asked = provider({"f": {"percentage": 100}})
+    wrong: Any = EvaluationContext(None, ["region"])  # type: ignore[arg-type]
+
+    details = asked.resolve_boolean_details("f", False, wrong)
+
+    assert (details.value, details.error_code) == (False, ErrorCode.INVALID_CONTEXT)
