@@ -31,7 +31,9 @@ ANNA = Actor(name="anna")
 @pytest.fixture(autouse=True)
 def _admin(tmp_path: Path) -> Iterator[None]:
     rollout = {"PLAN": {"stages": STAGES}, "KILL_FILE": str(tmp_path / "kill")}
-    with override_settings(**project(WEBHOOKS={"ENGINE": "worker"}, ROLLOUT=rollout), **SETTINGS):
+    # Breakers in the database have a thread, and that a connection, which nobody can close in memory.
+    webhooks = {"ENGINE": "worker", "BREAKER_STORE": "memory"}
+    with override_settings(**project(WEBHOOKS=webhooks, ROLLOUT=rollout), **SETTINGS):
         driving.runner().obey(Start(by=ANNA, reason="go"))
         yield
 
@@ -232,7 +234,8 @@ def test_a_trip_is_cleared_by_another_person_with_a_reason(tmp_path: Path) -> No
 
 def test_the_journal_shows_reason_numbers_and_who_was_checked() -> None:
     """A star stands where nobody checked the name."""
-    driving.runner().tick()
+    with override_settings(WEBHOOK_ENDPOINT=None):  # no breakers: the numbers can be read
+        driving.runner().tick()
     driving.runner().obey(RollBack(by=Actor(name="user:9", authenticated=True), reason="enough"))
     client = person("view_journalentry")
     held = JournalEntry.objects.get(cause="the guard holds")
