@@ -25,8 +25,8 @@ class Streak(NamedTuple):
     """What is remembered of one endpoint's failures between its minutes with samples.
 
     `run` is how many failures stand at its end without a success after them. The last minute but one and the
-    last minute are kept as (failures, samples); a minute without a success is kept as (0, samples), since it
-    belongs to a run.
+    last minute are kept as (failures, samples); a minute without a failure, or without a success, since that
+    belongs to a run, is kept as (0, 0).
     """
 
     run: int = 0
@@ -35,6 +35,7 @@ class Streak(NamedTuple):
 
 
 FRESH = Streak()
+_NONE = (0, 0)
 
 
 def count(streak: Streak, *, failed: int, succeeded: int, limit: int) -> tuple[int, Streak]:
@@ -48,13 +49,15 @@ def count(streak: Streak, *, failed: int, succeeded: int, limit: int) -> tuple[i
     """
     if not failed and not succeeded:
         return 0, streak
+    if not failed:
+        return 0, Streak(0, streak.last, _NONE)
     sample = failed + succeeded
     if not succeeded:
         counted = min(failed, max(0, limit - streak.run))
-        return counted, Streak(run=streak.run + failed, before=streak.last, last=(0, sample))
+        return counted, Streak(streak.run + failed, streak.last, _NONE)
     lasting = min(_expected(streak.before, sample), _expected(streak.last, sample))
     counted = min(failed, max(limit, lasting))
-    return counted, Streak(run=failed, before=streak.last, last=(failed, sample))
+    return counted, Streak(failed, streak.last, (failed, sample))
 
 
 def _expected(minute: tuple[int, int], sample: int) -> int:

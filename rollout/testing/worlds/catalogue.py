@@ -59,28 +59,39 @@ _SOON = {(1, 0.8): 150.0, (1, 0.5): 30.0, (1, 0.0): 15.0, (50, 0.8): 5.0, (50, 0
 
 def _healthy() -> Iterator[Kind]:
     for texture in (Texture.INDEPENDENT, Texture.BURSTY, Texture.CORRELATED):
-        for rate in (0.2, 1, 5, 50):
+        for rate in (0.2, 1, 5, 28, 50):
             for endpoints in (1, 5):
                 world = World(name=f"healthy, {texture}, {_shape(rate, endpoints)}", per_minute=rate,
                               endpoints=endpoints, texture=texture)  # fmt: skip
                 short = 1 if rate in (0.2, 50) and (rate, endpoints) != (50, 5) else 0
-                yield Kind(group="healthy at 96 %, 120 h", world=world, promise=_NEVER, weight=6, in_ci=short)
+                yield Kind(group="healthy at 96 %, 120 h", world=world, promise=_NEVER, weight=3, in_ci=short)
+
+
+def _limits() -> Iterator[Kind]:
+    """Where the defaults end: nothing is promised."""
     for rate in (1, 50):
         for endpoints in (1, 5):
-            world = World(name=f"healthy, clumped, {_shape(rate, endpoints)}", per_minute=rate,
-                          endpoints=endpoints, texture=Texture.CLUMPED)  # fmt: skip
-            yield Kind(group="the limit: failures in clumps, 96 %, 120 h", world=world, weight=2)
+            yield Kind(group="the limits", world=World(name=f"healthy, clumped, {_shape(rate, endpoints)}",
+                       per_minute=rate, endpoints=endpoints, texture=Texture.CLUMPED))  # fmt: skip
+    for rate in (5, 28, 50):
+        yield Kind(group="the limits", world=World(name=f"healthy, waves of 3 points, {_shape(rate, 1)}",
+                   per_minute=rate, texture=Texture.CORRELATED, wave=0.03))  # fmt: skip
+    for rate in (1, 50):
+        fault = Fault(health=Health(success=0.8, clump=3.0))
+        name = f"ours, to 80%, one receiver after the other, {rate}/min"
+        yield Kind(group="the limits", world=World(name=name, per_minute=rate, endpoints=5, fault=fault))
 
 
 def _ours() -> Iterator[Kind]:
-    for texture in (Texture.INDEPENDENT, Texture.CLUMPED, Texture.CORRELATED):
+    for texture in (Texture.INDEPENDENT, Texture.BURSTY, Texture.CORRELATED):
         for (rate, success), minutes in _SOON.items():
             for endpoints in (1, 5):
-                clump = 3.0 if texture is Texture.CLUMPED and success > 0 else 1.0
-                fault = Fault(health=Health(success=success, clump=clump))
-                before = Texture.INDEPENDENT if texture is Texture.CLUMPED else texture
+                # A fault in bursts: what follows on each other fails together, at whichever receiver.
+                bursts = texture is Texture.BURSTY and success > 0
+                health = Health(success=success, clump=3.0 if bursts else 1.0, is_shared=bursts)
                 world = World(name=f"ours, to {success:.0%}, {texture}, {_shape(rate, endpoints)}",
-                              per_minute=rate, endpoints=endpoints, texture=before, fault=fault)  # fmt: skip
+                              per_minute=rate, endpoints=endpoints, texture=texture,
+                              fault=Fault(health=health))  # fmt: skip
                 yield Kind(group="a fault of ours", world=world, promise=Promise(median_minutes=minutes),
                            in_ci=2 if texture is Texture.INDEPENDENT else 0)  # fmt: skip
 
@@ -114,4 +125,4 @@ def _shape(rate: float, endpoints: int) -> str:
     return f"{rate:g}/min, {endpoints} endpoint{'s' if endpoints > 1 else ''}"
 
 
-CATALOGUE: tuple[Kind, ...] = (*_healthy(), *_ours(), *_theirs(), *_nothing())
+CATALOGUE: tuple[Kind, ...] = (*_healthy(), *_ours(), *_theirs(), *_nothing(), *_limits())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from rollout.testing.worlds.chance import Chance
 
-__all__ = ["FAST_TIER_SECONDS", "Health", "Receiver"]
+__all__ = ["FAST_TIER_SECONDS", "Clump", "Health", "Receiver"]
 
 #: Attempts 2 and 3 follow after 2 s and 4 s (contract §6).
 FAST_TIER_SECONDS = 6.0
@@ -29,12 +29,21 @@ class Health:
     Args:
         success: Share of its deliveries that arrive.
         is_answering: Its failures are answers (5xx); otherwise nobody is there.
-        clump: How many deliveries a failure takes with it, on average; 1 is one by one.
+        clump: How many deliveries fail together, on average; 1 is one by one.
+        is_shared: They are deliveries that follow on each other in the whole world, not at one receiver.
     """
 
     success: float = 0.96
     is_answering: bool = True
     clump: float = 1.0
+    is_shared: bool = False
+
+
+@dataclass(slots=True)
+class Clump:
+    """How many deliveries are still to fail because the one before them did."""
+
+    left: int = 0
 
 
 @dataclass(slots=True)
@@ -43,11 +52,12 @@ class Receiver:
 
     chance: Chance
     has_breaker: bool = True
+    shared: Clump = field(default_factory=Clump)
+    _own: Clump = field(default_factory=Clump)
     _fails: deque[float] = field(default_factory=deque)
     _ends: deque[float] = field(default_factory=deque)
     _open_until: float = 0.0
     _open_seconds: float = 0.0
-    _in_clump: int = 0
     _pending: deque[tuple[float, str]] = field(default_factory=deque)
 
     @property
@@ -92,13 +102,13 @@ class Receiver:
         return [(at, _OK)]
 
     def _fails_now(self, health: Health) -> bool:
-        if self._in_clump:
-            self._in_clump -= 1
+        clump = self.shared if health.is_shared else self._own
+        if clump.left:
+            clump.left -= 1
             return True
         failed = self.chance.happens((1.0 - health.success) / health.clump)
-        if failed and health.clump > 1.0:
-            while self.chance.happens(1.0 - 1.0 / health.clump):
-                self._in_clump += 1
+        while failed and self.chance.happens(1.0 - 1.0 / health.clump):
+            clump.left += 1
         return failed
 
     def _note(self, at: float, *, failed: bool) -> bool:

@@ -7,14 +7,14 @@ traffic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import NamedTuple
 
 from rollout.testing.worlds.chance import Chance
-from rollout.testing.worlds.receiver import FAST_TIER_SECONDS, Health, Receiver
+from rollout.testing.worlds.receiver import FAST_TIER_SECONDS, Clump, Health, Receiver
 
 __all__ = ["Ended", "Fault", "Texture", "Traffic", "World"]
 
@@ -35,7 +35,7 @@ class Texture(StrEnum):
     INDEPENDENT = "independent"
     #: Half of them in restarts of 10 to 40 s, in which a receiver does not answer.
     BURSTY = "bursty"
-    #: The success rate of all receivers moves together from hour to hour, by three points up and down.
+    #: The success rate of all receivers moves together from hour to hour, up and down by the world's *wave*.
     CORRELATED = "correlated"
     #: They come in clumps of one receiver, two at a time on average, often more.
     CLUMPED = "clumped"
@@ -57,7 +57,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Deliveries at *per_minute* (0 to 700), over all *endpoints* together, for *hours*."""
+    """Deliveries at *per_minute* (0 to 700), over all *endpoints* together, for *hours*.
+
+    `wave` is for the correlated texture: how far the success rate goes up and down from hour to hour.
+    """
 
     name: str
     per_minute: float
@@ -65,6 +68,7 @@ class World:
     endpoints: int = 1
     success: float = 0.96
     texture: Texture = Texture.INDEPENDENT
+    wave: float = 0.01
     fault: Fault | None = None
     has_breaker: bool = True
 
@@ -84,7 +88,8 @@ class Traffic:
         self._world = world
         self._chance = Chance(f"{world.name}:{seed}")
         self._rate = world.per_minute / world.endpoints
-        self._receivers = [Receiver(self._chance, world.has_breaker) for _ in range(world.endpoints)]
+        shared = Clump()
+        self._receivers = [Receiver(self._chance, world.has_breaker, shared) for _ in range(world.endpoints)]
         self._restarts = [self._restart_times() for _ in range(world.endpoints)]
         self._restart = [next(times) for times in self._restarts]
         self._success = world.success
@@ -94,16 +99,14 @@ class Traffic:
     def minute(self, minute: int) -> list[Ended]:
         """Return what ended in *minute*; in a quiet one, all of it at its beginning."""
         if self._world.texture is Texture.CORRELATED and minute % 60 == 0:
-            self._success = self._world.success + self._chance.between(-0.03, 0.03)
-        ended: list[Ended] = []
+            self._success = self._world.success + self._chance.between(-self._world.wave, self._world.wave)
+        watched = [number for number in range(len(self._receivers)) if self._is_watched(number, minute)]
+        ended = list(self._one_by_one(watched, minute))
         for number, receiver in enumerate(self._receivers):
-            name = f"e{number}"
-            if self._is_watched(number, minute):
-                ended += [Ended(at, name, counts) for at, counts in self._one_by_one(number, minute)]
-            elif counts := self._at_once():
-                ended.append(Ended(minute * 60.0, name, counts))
+            if number not in watched and (counts := self._at_once()):
+                ended.append(Ended(minute * 60.0, f"e{number}", counts))
             if receiver.is_open:
-                ended.append(Ended(minute * 60.0 + 59.0, name, {"open_seconds": 60}))
+                ended.append(Ended(minute * 60.0 + 59.0, f"e{number}", {"open_seconds": 60}))
         return ended
 
     def _is_watched(self, number: int, minute: int) -> bool:
@@ -149,12 +152,20 @@ class Traffic:
         bursty = self._world.texture is Texture.BURSTY
         return (1.0 + self._success) / 2 if bursty else self._success
 
-    def _one_by_one(self, number: int, minute: int) -> Iterator[tuple[float, Mapping[str, int]]]:
-        start, receiver = minute * 60.0, self._receivers[number]
-        times = sorted(start + 60.0 * self._chance.share() for _ in range(self._chance.count(self._rate)))
-        for at in times:
-            yield from receiver.send(at, self._health(number, at))
-        yield from receiver.end(start + 60.0)
+    def _one_by_one(self, watched: Sequence[int], minute: int) -> Iterator[Ended]:
+        """Send the deliveries of these receivers in the order of time."""
+        start = minute * 60.0
+        arrivals = [
+            (start + 60.0 * self._chance.share(), number)
+            for number in watched
+            for _ in range(self._chance.count(self._rate))
+        ]
+        for at, number in sorted(arrivals):
+            for when, counts in self._receivers[number].send(at, self._health(number, at)):
+                yield Ended(when, f"e{number}", counts)
+        for number in watched:
+            for when, counts in self._receivers[number].end(start + 60.0):
+                yield Ended(when, f"e{number}", counts)
 
     def _health(self, number: int, at: float) -> Health:
         fault, (begin, end) = self._world.fault, self._restart[number]
