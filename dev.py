@@ -161,7 +161,8 @@ def test(arguments: list[str], *, coverage: bool = False) -> None:
     workers = (
         []
         if any(argument.startswith(("-n", "-p", "--pdb")) for argument in rest)
-        else ["-n", str(os.cpu_count() or 2)]
+        # More than cores: many tests wait for processes, databases and clocks. A group stays on one worker.
+        else ["-n", str((os.cpu_count() or 2) + 1), "--dist", "loadgroup"]
     )
     runner = ["-m", "coverage", "run", "-m", "pytest"] if coverage else ["-m", "pytest"]
     run(python, "-X", "dev", *runner, "-q", *workers, *marks, *rest)
