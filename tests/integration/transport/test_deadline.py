@@ -243,7 +243,7 @@ def test_a_resolver_that_hangs_is_left_at_the_deadline(attempt: Any, stopwatch: 
         return []
 
     with RequestsTransport(resolve=hang) as transport:
-        with pytest.raises(TimedOut, match="not resolved in time|no whole answer within") as caught:
+        with pytest.raises(TimedOut, match=r"not resolved in time|no whole answer within") as caught:
             transport.send(attempt("https://slow.example/", timeout=TIMEOUT))
         let_go.set()
 
