@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
 
+from webhooks_core import event_loop
 from webhooks_core.delivery import Delivery
 from webhooks_core.django import hinting
 from webhooks_core.django import wiring as webhooks
@@ -42,7 +43,7 @@ def keep(outbox: DjangoOutbox, entries: Sequence[Entry], *, using: str) -> None:
     """
     if using != outbox.database.alias:
         raise ConfigError("using", f"is {using} and the outbox is on {outbox.database.alias}")
-    in_loop = _in_loop()
+    in_loop = event_loop.is_running()
     if in_loop:
         _writer().submit(_kept_and_closed, outbox, entries).result()
     else:
@@ -75,7 +76,7 @@ def after_commit(
 
     if connections[using].in_atomic_block or not _autocommits(using):
         transaction.on_commit(run, using=using, robust=True)
-    elif _in_loop():
+    elif event_loop.is_running():
         asyncio.get_running_loop().run_in_executor(None, copy_context().run, run)
     else:
         run()
@@ -93,11 +94,3 @@ def _kept_and_closed(outbox: DjangoOutbox, entries: Sequence[Entry]) -> None:
         outbox.add_many(entries)
     finally:
         outbox.database.connection.close()
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -8,7 +8,6 @@ docs/explanation/guard.md.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from rollout.counters import Counts
 from rollout.django import driving
 from rollout.django.evidence import EvidenceTable, Key
 from rollout.evidence import minute_of, minute_to_write
+from webhooks_core import event_loop
 from webhooks_core.per_process import PerProcess
 
 __all__ = ["Tally", "tally"]
@@ -72,7 +72,7 @@ class Tally:
             return
         self._flushed_at = self._monotonic()
         with suppress(Exception):  # the database is away: the counts stay
-            if _in_loop():
+            if event_loop.is_running():
                 return
             if connections[table.database.alias].in_atomic_block:
                 transaction.on_commit(self._flush, using=table.database.alias, robust=True)
@@ -110,11 +110,3 @@ def _forget(**_signal: object) -> None:
 
 
 setting_changed.connect(_forget, dispatch_uid="rollout.django.tally")
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -8,13 +8,13 @@ hint never raises and never takes longer than `wait_seconds`, whatever the broke
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any
 
+from webhooks_core import event_loop
 from webhooks_core.events import HintFailed, Observer, emit
 
 DELIVER = "webhooks.deliver"  # the tasks' names are on the wire: they stay
@@ -90,7 +90,7 @@ class CeleryHint:
         except RuntimeError as error:  # the interpreter ends
             self._failed(type(error).__name__)
             return
-        if not _in_loop() and not wait([sent], timeout=self._wait_seconds).done:
+        if not event_loop.is_running() and not wait([sent], timeout=self._wait_seconds).done:
             self._failed("TimeoutError")
 
     def close(self) -> None:
@@ -166,11 +166,3 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
             raise InvalidTaskError(f"not a message of ours: {type(error).__name__}") from error
 
     return handle_strictly
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
