@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
@@ -127,14 +126,6 @@ def runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
 def owner() -> str:
     """Return a name for this process that is never used again: host, process number and a random part."""
     return f"{platform.node() or 'host'}/{os.getpid()}/{secrets.token_hex(4)}"
-
-
-def code_version() -> str:
-    """Return the version of this package that runs, or `unknown` where it is not installed."""
-    try:
-        return version("rollout-webhooks")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _plan() -> Plan:

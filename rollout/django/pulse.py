@@ -15,6 +15,7 @@ from django.core.signals import setting_changed
 from rollout.django import driving, tripping, wiring
 from rollout.django.polling import STALENESS_SECONDS
 from rollout.flags import FlagKey
+from webhooks_core.django.working import installed_version
 from webhooks_core.per_process import PerProcess
 from webhooks_core.worker import WorkerStatus
 
@@ -65,7 +66,7 @@ class Pulse:
         epochs = {flag: control.epoch for flag, control in polled.controls.items()}
         if epochs == self._told and now - self._told_at < BEAT_SECONDS:
             return
-        name = f"{status.worker}/{driving.code_version()}"
+        name = f"{status.worker}/{installed_version() or 'unknown'}"
         store.beat(name, epochs, lease_seconds=LEASE_SECONDS)
         self._told, self._told_at = epochs, now
 

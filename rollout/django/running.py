@@ -7,14 +7,9 @@ only counts and wakes. Explained in docs/how-to/run-a-rollout.md.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from threading import current_thread, main_thread
-from types import FrameType
-
-from django.db import connections
 
 from rollout.actions import Tell
 from rollout.django import driving, tripping
@@ -23,6 +18,7 @@ from rollout.errors import ConfigError
 from rollout.events import Observer, RunnerNews, RunnerTold, emit
 from rollout.observers.log import LogObserver
 from rollout.runner import Outcome, Pass, Runner
+from webhooks_core.engines.signals import stopping_on_signals
 
 __all__ = ["INTERVAL_SECONDS", "LEASE_SECONDS", "RunnerShell", "once", "one_pass"]
 
@@ -32,15 +28,6 @@ INTERVAL_SECONDS = 5.0
 LEASE_SECONDS = 30.0
 #: A database that is away is tried again at least so often.
 MAX_WAIT_SECONDS = 30.0
-# A server that went away without a word must not hold the runner for the minutes of the operating system.
-_LIVELY = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 
 
 def one_pass(runner: Runner, *, observer: Observer | None = None) -> Pass:
@@ -147,28 +134,14 @@ class RunnerShell:
     @contextmanager
     def handling_signals(self) -> Iterator[RunnerShell]:
         """Stop on SIGTERM and SIGINT while inside, where this is the main thread."""
-        if current_thread() is not main_thread():
+        with stopping_on_signals(self.stop):
             yield self
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        for number in before:
-            signal.signal(number, self._on_signal)
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
-        self.stop()
 
     def _built(self) -> Runner:
         """Return a runner whose connection to PostgreSQL notices soon that its server is gone."""
         found = driving.driving().store
-        if found is not None and found.database.is_postgres:
-            options = connections[found.database.alias].settings_dict["OPTIONS"]
-            for option, value in _LIVELY.items():
-                options.setdefault(option, value)
+        if found is not None:
+            found.database.notice_silence()
         return self._build(lease_seconds=self._lease_seconds, name=self.name)
 
     def _wait(self) -> None:

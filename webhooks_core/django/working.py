@@ -16,8 +16,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
-from django.db import connections
-
 from webhooks_core.django import wiring
 from webhooks_core.django.listening import Ear
 from webhooks_core.django.outbox import DjangoOutbox
@@ -32,16 +30,6 @@ from webhooks_core.worker import Claiming, Worker, WorkerPolicy, WorkerStatus
 from webhooks_core.worker.plan import Phase
 from webhooks_core.worker.service import Heartbeat
 
-# What libpq and the kernel are told: a server that answers nothing is given up after 5 + 3 × 2 s of silence,
-# or 10 s after something that it did not confirm. Settings of the project's own win.
-_LIVELY = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 _BEAT = (
     "INSERT INTO webhooks_workerbeat"
     " (name, environment, host, process, version, phase, held, started_at, seen_at)"
@@ -95,10 +83,7 @@ def _outbox() -> DjangoOutbox:
 
 def _worker(policy: WorkerPolicy | None = None, *, name: str | None = None) -> Worker:
     sending, outbox = wiring.sending(), _outbox()
-    if outbox.database.is_postgres:
-        options = connections[outbox.database.alias].settings_dict["OPTIONS"]
-        for option, value in _LIVELY.items():
-            options.setdefault(option, value)
+    outbox.database.notice_silence()
     policy = WorkerPolicy() if policy is None else policy
     pulse = wiring.pulse()
     if pulse is not None:
@@ -178,12 +163,16 @@ class Heart:
             )
 
 
-def version() -> str:
-    """Return the version of this package that runs, or `unknown` where it is not installed."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
+def installed_version() -> str | None:
+    """Return the version of this package that is installed; None where it runs from elsewhere."""
+    from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return installed("rollout-webhooks")
+        return version("rollout-webhooks")
     except PackageNotFoundError:
-        return f"unknown, Python {sys.version_info.major}.{sys.version_info.minor}"
+        return None
+
+
+def version() -> str:
+    """Return the version of this package that runs, or `unknown` where it is not installed."""
+    return installed_version() or f"unknown, Python {sys.version_info.major}.{sys.version_info.minor}"

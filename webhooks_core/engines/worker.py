@@ -9,14 +9,13 @@ Explained in docs/explanation/outbox.md.
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from threading import Event, Thread, current_thread, main_thread
-from types import FrameType
+from threading import Event, Thread
 
+from webhooks_core.engines.signals import stopping_on_signals
 from webhooks_core.outbox.base import Settled
 from webhooks_core.worker.desk import Job
 from webhooks_core.worker.events import OutboxStuck, WorkerStarted, WorkerStopped
@@ -100,20 +99,8 @@ class WorkerShell:
     @contextmanager
     def handling_signals(self) -> Iterator[WorkerShell]:
         """Stop on SIGTERM and SIGINT while inside, where this is the main thread."""
-        if current_thread() is not main_thread():
+        with stopping_on_signals(self.stop):
             yield self
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        for number in before:
-            signal.signal(number, self._on_signal)
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
-        self.stop()
 
     def _start_threads(self) -> None:
         threads = [Thread(target=self._attempt, daemon=True) for _ in range(self._worker.policy.threads)]

@@ -27,6 +27,16 @@ Row = tuple[Any, ...]
 Value = bool | int | float | str | bytes | None  # of a parameter
 
 _CLOCK_SECONDS = 1.0  # the server's clock is asked so often; it is no round trip of each claim and settle
+# What libpq and the kernel are told: a server that answers nothing is given up after 5 + 3 × 2 s of silence,
+# or 10 s after something that it did not confirm. Settings of the project's own win.
+_LIVELY = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 _POSTGRES_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _TOUCH = "UPDATE {} SET id = id WHERE id = -1"
 
@@ -70,6 +80,13 @@ class Database:
     def is_postgres(self) -> bool:
         """Whether other transactions run beside ours."""
         return self.connection.vendor == "postgresql"
+
+    def notice_silence(self) -> None:
+        """Have a server that went away without a word noticed, on connections that are opened later."""
+        if self.is_postgres:
+            options = connections[self.alias].settings_dict["OPTIONS"]
+            for option, value in _LIVELY.items():
+                options.setdefault(option, value)
 
     @contextmanager
     def transaction(self) -> Iterator[CursorWrapper]:
