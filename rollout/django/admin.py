@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django import forms
@@ -26,6 +25,7 @@ from rollout.django import conf
 from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import ConfigError
 from rollout.rollout_state import RolloutState
+from webhooks_core.django.management.picking import shown_at
 
 SHORT = 100  # characters of a reason in a list
 
@@ -254,7 +254,5 @@ def _in_short(text: str) -> str:
 
 
 def _moment(seconds: float) -> str:
-    """Return a moment as ISO 8601, UTC; nothing for none."""
-    if not seconds:
-        return "-"
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """Return a moment as ISO 8601, UTC; a dash for none."""
+    return shown_at(seconds or None) or "-"

@@ -22,9 +22,10 @@ from webhooks_core.settlement import (
     REFUSED_BY_BREAKER,
     DeadLettered,
     Delivered,
-    Retrying,
     Settlement,
+    Tally,
     Waiting,
+    tally,
 )
 
 __all__ = ["counts_of", "settle_sink"]
@@ -77,17 +78,14 @@ def counts_of(settlement: Settlement, *, met_5xx: bool) -> Counts:
         met_5xx: Whether an earlier attempt of the delivery met a 5xx.
     """
     delivery, record = settlement.delivery, settlement.record
-    ends_fast_tier, in_slow_tier = False, delivery.tier is Tier.SLOW
-    if isinstance(settlement, Retrying):  # its delivery is the one to attempt next
-        ends_fast_tier = settlement.decision.tier is Tier.SLOW and delivery.slow_retries == 1
-        in_slow_tier = in_slow_tier and not ends_fast_tier
+    ends_fast_tier = tally(settlement) is Tally.FAILURE
     return of_settlement(
         kind=settlement.kind.value,
         outcome=_outcome(settlement),
         attempts=0 if record is None else record.attempt,
         latency_seconds=settlement.latency_seconds if isinstance(settlement, Delivered) else 0.0,
         ends_fast_tier=ends_fast_tier,
-        in_slow_tier=in_slow_tier,
+        in_slow_tier=delivery.tier is Tier.SLOW and not ends_fast_tier,
         met_5xx=met_5xx,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rollout.decision import Decision
 from rollout.django import conf, wiring
 from rollout.errors import FlagNotFound
 from rollout.flags import Flag, FlagKey
@@ -77,16 +78,7 @@ def show_flag(key: str, *, unit: str | None = None, attributes: Iterable[str] = 
         given = dict(each.partition("=")[::2] for each in attributes)
         decision = wiring.built().flags.decide(key, unit, {**given, flag.unit: unit})
         lines.append(decision.explain())
-        data["decision"] = {
-            "value": decision.value,
-            "reason": decision.reason,
-            "error_code": decision.error_code,
-            "detail": decision.detail,
-            "position": decision.position,
-            "threshold": decision.threshold,
-            "turns_on_at": None if decision.turns_on_at is None else str(decision.turns_on_at),
-            "explained": decision.explain(),
-        }
+        data["decision"] = {"value": decision.value, **reasons_of(decision)}
     return Answer(lines=lines, data=data)
 
 
@@ -123,3 +115,16 @@ def _data(flag: Flag) -> dict[str, object]:
 
 def _names(units: Iterable[str]) -> str:
     return ", ".join(sorted(units)) or "nobody"
+
+
+def reasons_of(decision: Decision) -> dict[str, object]:
+    """Return why *decision* is as it is, for a program."""
+    return {
+        "reason": decision.reason,
+        "error_code": decision.error_code,
+        "detail": decision.detail,
+        "position": decision.position,
+        "threshold": decision.threshold,
+        "turns_on_at": None if decision.turns_on_at is None else str(decision.turns_on_at),
+        "explained": decision.explain(),
+    }

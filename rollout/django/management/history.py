@@ -13,8 +13,8 @@ from typing import Any
 from rollout import journal
 from rollout.bucketing import is_in, position
 from rollout.context import unit_text
-from rollout.decision import Decision
 from rollout.django import conf, driving, wiring
+from rollout.django.management.flag import reasons_of
 from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.words import found_store, moment_text, refusal
 from rollout.django.models import JournalEntry as Row
@@ -118,26 +118,19 @@ def _today(options: dict[str, Any]) -> Answer:
     name = wiring.DEFAULT_UNIT if flag is None else flag.unit
     decision = flags.decide(key, options["unit"], {**given, name: options["unit"]})
     lines = [decision.explain()]
-    data: dict[str, object] = {"flag": key, "unit": options["unit"], "at": None, **_decided(decision)}
+    data: dict[str, object] = {
+        "flag": key,
+        "unit": options["unit"],
+        "at": None,
+        "is_in": decision.value,
+        **reasons_of(decision),
+    }
     store = driving.driving().store
     if store is not None:
         state = store.load(FlagKey(key))
         lines.append(_rollout(state))
         data |= {"state": state.state.value, "ceiling": None if state.ceiling is None else str(state.ceiling)}
     return Answer(lines=lines, data=data)
-
-
-def _decided(decision: Decision) -> dict[str, object]:
-    return {
-        "is_in": decision.value,
-        "reason": decision.reason,
-        "error_code": decision.error_code,
-        "detail": decision.detail,
-        "position": decision.position,
-        "threshold": decision.threshold,
-        "turns_on_at": None if decision.turns_on_at is None else str(decision.turns_on_at),
-        "explained": decision.explain(),
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
