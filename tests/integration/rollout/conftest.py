@@ -14,6 +14,9 @@ from django.db import connections
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from rollout.actor import Actor
+from rollout.commands import Start
+from rollout.django import driving
 from tests import databases
 from tests.integration.django.project import project
 from tests.integration.outbox.conftest import World, world
@@ -87,3 +90,19 @@ def rollout_project(world: World, tmp_path: Path) -> Iterator[None]:
     """Those settings, and deliveries that leave for real."""
     with override_settings(**settings_of(world, tmp_path / "kill")), real_delivery():
         yield
+
+
+@pytest.fixture
+def under_way(alias: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A rollout under way, and its settings."""
+    values = project(
+        WEBHOOKS={"ENGINE": "worker", "DATABASE": alias},
+        ROLLOUT={
+            "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
+            "DATABASE": alias,
+            "KILL_FILE": str(tmp_path / "kill"),
+        },
+    )
+    with override_settings(**values):
+        driving.runner().obey(Start(by=Actor(name="user:17", authenticated=True)))
+        yield values

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from rollout.actor import Actor
-from rollout.commands import Start
 from rollout.django import driving
 from rollout.django.management import bounded
 from rollout.django.management.killing import kill_file
@@ -24,7 +22,6 @@ from rollout.rollout_state import RolloutState, State
 from rollout.sources.kill import KillFile
 from rollout.sources.trip import Trip, Tripwire
 from tests.conftest import NOW
-from tests.integration.django.project import project
 from tests.integration.outbox.conftest import World
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.processes import finish, start, until
@@ -32,22 +29,6 @@ from tests.integration.rollout.processes import finish, start, until
 pytestmark = pytest.mark.network
 ANNA = Actor(name="user:17", authenticated=True)
 ONCE = pytest.mark.parametrize("migrated", ["sqlite"], indirect=True, scope="module")
-
-
-@pytest.fixture
-def running(alias: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """A rollout under way, and its settings."""
-    values = project(
-        WEBHOOKS={"ENGINE": "worker", "DATABASE": alias},
-        ROLLOUT={
-            "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
-            "DATABASE": alias,
-            "KILL_FILE": str(tmp_path / "kill"),
-        },
-    )
-    with override_settings(**values):
-        driving.runner().obey(Start(by=ANNA))
-        yield values
 
 
 def state() -> RolloutState:
@@ -80,7 +61,7 @@ def test_a_kill_is_acknowledged_by_a_worker_that_lives(world: World, tmp_path: P
     assert worker.poll() is None
 
 
-def test_who_was_not_reached_is_named(running: dict[str, Any]) -> None:
+def test_who_was_not_reached_is_named(under_way: dict[str, Any]) -> None:
     """One acknowledges, one does not: 1, with both names."""
     senders(2)
     run("kill", "--reason", "drill", "--no-wait")
@@ -97,7 +78,7 @@ def test_who_was_not_reached_is_named(running: dict[str, Any]) -> None:
 
 
 def test_a_lease_that_ran_out_counts_as_stopped(
-    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sender that died: it does not send any more, by its own promise."""
     senders(1)
@@ -111,7 +92,7 @@ def test_a_lease_that_ran_out_counts_as_stopped(
     assert "1 of 1 stopped, 1 by a lease that ran out" in text and "its lease ran out" in text
 
 
-def test_nobody_is_waited_for_where_that_was_said(running: dict[str, Any]) -> None:
+def test_nobody_is_waited_for_where_that_was_said(under_way: dict[str, Any]) -> None:
     """`--no-wait`: 0, and what is known at this moment."""
     senders(1)
 
@@ -120,7 +101,7 @@ def test_nobody_is_waited_for_where_that_was_said(running: dict[str, Any]) -> No
     assert (code, said["stopped"], said["not_reached"]) == (0, False, ["web-0"])
 
 
-def test_a_second_kill_waits_for_the_first_one(running: dict[str, Any]) -> None:
+def test_a_second_kill_waits_for_the_first_one(under_way: dict[str, Any]) -> None:
     """The same epoch: nothing new is written, and who has stopped by now is said."""
     run("kill", "--reason", "drill", "--no-wait")
     before = state()
@@ -145,7 +126,7 @@ BAD: list[tuple[str, dict[str, Any], int, bool]] = [
 @ONCE
 @pytest.mark.parametrize(("changes", "code", "reached"), [pytest.param(*row, id=name) for name, *row in BAD])
 def test_a_bad_setting_does_not_disable_the_kill_switch(
-    running: dict[str, Any],
+    under_way: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
@@ -155,7 +136,7 @@ def test_a_bad_setting_does_not_disable_the_kill_switch(
     """The file always; the database wherever the settings still say whose rows; status says what is bad."""
     monkeypatch.setenv("ROLLOUT_KILL_FILE", str(tmp_path / "kill"))
     merged = {
-        name: {**running[name], **value} if isinstance(value, dict) else value
+        name: {**under_way[name], **value} if isinstance(value, dict) else value
         for name, value in changes.items()
     }
     with override_settings(**merged):
@@ -168,9 +149,9 @@ def test_a_bad_setting_does_not_disable_the_kill_switch(
 
 
 @ONCE
-def test_a_plan_that_is_none_does_not_keep_a_kill_from_its_row(running: dict[str, Any]) -> None:
+def test_a_plan_that_is_none_does_not_keep_a_kill_from_its_row(under_way: dict[str, Any]) -> None:
     """Which database it is kept in is still said."""
-    bad = {**running["ROLLOUT"], "PLAN": {"stages": "none"}}
+    bad = {**under_way["ROLLOUT"], "PLAN": {"stages": "none"}}
     with override_settings(ROLLOUT=bad):
         code, said = run_json("kill", "--reason", "drill")
 
@@ -209,11 +190,11 @@ def test_without_its_database_a_kill_leaves_the_file_and_says_so(tmp_path: Path,
 
 @ONCE
 def test_a_file_that_cannot_be_made_is_told_and_the_fleet_stopped_all_the_same(
-    running: dict[str, Any], tmp_path: Path
+    under_way: dict[str, Any], tmp_path: Path
 ) -> None:
     """1: this host may have processes that ask the file alone."""
     (tmp_path / "file").write_text("")
-    stuck = {**running["ROLLOUT"], "KILL_FILE": str(tmp_path / "link")}
+    stuck = {**under_way["ROLLOUT"], "KILL_FILE": str(tmp_path / "link")}
     (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "kill")
     with override_settings(ROLLOUT=stuck):
         code, text = run("kill", "--reason", "drill")
@@ -225,7 +206,7 @@ def test_a_file_that_cannot_be_made_is_told_and_the_fleet_stopped_all_the_same(
 
 @ONCE
 def test_a_database_that_goes_away_while_waiting_does_not_hide_what_was_committed(
-    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kill is in; who has stopped is what was seen last."""
     senders(1)
@@ -244,7 +225,7 @@ def test_a_database_that_goes_away_while_waiting_does_not_hide_what_was_committe
 
 
 @ONCE
-def test_unkill_lets_a_new_start_through_and_nothing_else(running: dict[str, Any], tmp_path: Path) -> None:
+def test_unkill_lets_a_new_start_through_and_nothing_else(under_way: dict[str, Any], tmp_path: Path) -> None:
     """Rolled back before and after; a start is refused while killed."""
     run("kill", "--reason", "drill")
     refused = run("start")
@@ -259,7 +240,7 @@ def test_unkill_lets_a_new_start_through_and_nothing_else(running: dict[str, Any
 
 
 @ONCE
-def test_unkill_does_not_hide_a_trip(running: dict[str, Any]) -> None:
+def test_unkill_does_not_hide_a_trip(under_way: dict[str, Any]) -> None:
     """Personal data was found on this host: 5, with the reason."""
     run("kill", "--reason", "drill")
     found = Trip(at=NOW, flag="f", event="e", kind="address", place="data.note", process="web:1")
@@ -274,7 +255,7 @@ def test_unkill_does_not_hide_a_trip(running: dict[str, Any]) -> None:
 
 
 @ONCE
-def test_a_kill_file_that_stays_is_a_failure(running: dict[str, Any], tmp_path: Path) -> None:
+def test_a_kill_file_that_stays_is_a_failure(under_way: dict[str, Any], tmp_path: Path) -> None:
     """A folder in its place: nothing is told to the rollout."""
     (tmp_path / "kill").mkdir()
 
@@ -285,7 +266,7 @@ def test_a_kill_file_that_stays_is_a_failure(running: dict[str, Any], tmp_path: 
 
 
 @ONCE
-def test_held_ones_are_not_released_into_a_closed_gate(running: dict[str, Any]) -> None:
+def test_held_ones_are_not_released_into_a_closed_gate(under_way: dict[str, Any]) -> None:
     """They would be held again at once: the word is for the start."""
     run("kill", "--reason", "drill")
 
@@ -297,7 +278,7 @@ def test_held_ones_are_not_released_into_a_closed_gate(running: dict[str, Any]) 
 
 @ONCE
 def test_a_rollback_whose_database_does_not_answer_names_the_kill(
-    running: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4, in its time."""
     real = DjangoRolloutStore.load

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from rollout.actor import Actor
-from rollout.commands import Start
 from rollout.controls import KillState
-from rollout.django import driving
 from rollout.django.management import queued, screen, status, status_data
 from rollout.django.management.queued import Count, Queue
 from rollout.django.management.standing import Host, Seen, Standing, Watcher, exit_of
@@ -28,7 +24,6 @@ from rollout.situation import Situation
 from rollout.verdict import Reading, Verdict
 from rollout.verdict import Standing as Measured
 from tests.conftest import NOW
-from tests.integration.django.project import project
 from tests.integration.rollout.commands import run, run_json
 from webhooks_core.django.answer import Exit
 from webhooks_core.django.models import Delivery
@@ -225,23 +220,7 @@ def test_colours_are_for_a_person_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in "".join(piped)
 
 
-@pytest.fixture
-def running(alias: str, tmp_path: Path) -> Iterator[str]:
-    """A rollout under way."""
-    values = project(
-        WEBHOOKS={"ENGINE": "worker", "DATABASE": alias},
-        ROLLOUT={
-            "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
-            "DATABASE": alias,
-            "KILL_FILE": str(tmp_path / "kill"),
-        },
-    )
-    with override_settings(**values):
-        driving.runner().obey(Start(by=Actor(name="user:17", authenticated=True)))
-        yield alias
-
-
-def test_the_keys_of_the_json_are_always_the_same(running: str) -> None:
+def test_the_keys_of_the_json_are_always_the_same(under_way: dict[str, Any]) -> None:
     """Whether the database answers or not; those of the page, and `ok` and `exit_code`."""
     code, said = run_json("status")
     with override_settings(WEBHOOK_TIMEOUT=0):
@@ -255,7 +234,7 @@ def test_the_keys_of_the_json_are_always_the_same(running: str) -> None:
 
 
 def test_a_watched_status_is_shown_again_until_somebody_has_seen_enough(
-    running: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C ends it with the code of the last look."""
     naps: list[float] = []
@@ -272,9 +251,9 @@ def test_a_watched_status_is_shown_again_until_somebody_has_seen_enough(
     assert capsys.readouterr().out.count("RUNNING at 100 %") == 2
 
 
-def test_counts_go_along_indexes_of_what_has_not_ended(running: str) -> None:
+def test_counts_go_along_indexes_of_what_has_not_ended(under_way: dict[str, Any]) -> None:
     """Ten million past deliveries cost nothing: no plan scans the table."""
-    connection = connections[running]
+    connection = connections[under_way["ROLLOUT"]["DATABASE"]]
     is_postgres = connection.vendor == "postgresql"
     explain = "EXPLAIN " if is_postgres else "EXPLAIN QUERY PLAN "
     plans = {}
@@ -288,7 +267,9 @@ def test_counts_go_along_indexes_of_what_has_not_ended(running: str) -> None:
     assert "Seq Scan" not in str(plans) and "TEMP B-TREE" not in str(plans)
 
 
-def test_counts_tell_what_waits_and_stop_at_a_bound(running: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_tell_what_waits_and_stop_at_a_bound(
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ready, scheduled, claimed and parked ones are on their way; ended ones are not counted."""
     ways = [
         ("pending", {"turn": 1}),
@@ -300,7 +281,7 @@ def test_counts_tell_what_waits_and_stop_at_a_bound(running: str, monkeypatch: p
         ("delivered", {"ordering_key": "a"}),
         ("dropped", {}),
     ]
-    Delivery.objects.using(running).bulk_create(
+    Delivery.objects.using(under_way["ROLLOUT"]["DATABASE"]).bulk_create(
         Delivery(
             webhook_id=f"id-{number}", environment="test", endpoint_id="a", event="e", body=b"{}",
             state=state, lane=1, created_at=NOW, changed_at=NOW, **more,

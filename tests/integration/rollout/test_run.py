@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from rollout.actor import Actor
-from rollout.commands import Start
 from rollout.django import driving, running, tasks
 from rollout.django.management import running_command
 from rollout.django.models import Rollout
@@ -23,7 +22,6 @@ from rollout.events import Fact, RunnerNews, RunnerTold
 from rollout.observers.log import LogObserver
 from rollout.rollout_state import State
 from rollout.runner import Outcome
-from tests.integration.django.project import project
 from tests.integration.outbox.conftest import World
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.processes import finish, start, until
@@ -31,22 +29,6 @@ from tests.integration.rollout.processes import finish, start, until
 pytestmark = pytest.mark.network
 ANNA = Actor(name="user:17", authenticated=True)
 ONCE = pytest.mark.parametrize("migrated", ["sqlite"], indirect=True, scope="module")
-
-
-@pytest.fixture
-def started(alias: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """A rollout under way, and its settings."""
-    values = project(
-        WEBHOOKS={"ENGINE": "worker", "DATABASE": alias},
-        ROLLOUT={
-            "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]},
-            "DATABASE": alias,
-            "KILL_FILE": str(tmp_path / "kill"),
-        },
-    )
-    with override_settings(**values):
-        driving.runner().obey(Start(by=ANNA))
-        yield values
 
 
 def fence() -> tuple[str, float]:
@@ -80,7 +62,7 @@ class Shell:
 
 
 def test_a_runner_works_until_it_is_stopped_and_gives_its_fence_back(
-    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state is looked at, the news are told once, and another may go on at once."""
     shell = Shell(monkeypatch, passes=3)
@@ -100,7 +82,7 @@ def test_a_runner_works_until_it_is_stopped_and_gives_its_fence_back(
 
 @ONCE
 def test_a_database_that_is_away_is_survived_and_said_once(
-    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waited for longer and longer, told once for each kind, and gone on with."""
     real, answers = DjangoRolloutStore.take_fence, iter([OperationalError("x"), OperationalError("x"), None])
@@ -123,7 +105,7 @@ def test_a_database_that_is_away_is_survived_and_said_once(
 
 @ONCE
 def test_a_bad_setting_under_way_is_waited_out(
-    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A runner is built anew once it is good."""
     built: list[int] = []
@@ -145,7 +127,7 @@ def test_a_bad_setting_under_way_is_waited_out(
 @ONCE
 @pytest.mark.parametrize(("failures", "seconds"), [(0, 5.0), (1, 10.0), (3, 30.0), (99, 30.0)])
 def test_each_failure_makes_the_wait_longer_up_to_a_bound(
-    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch, failures: int, seconds: float
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, failures: int, seconds: float
 ) -> None:
     """Thirty seconds: a rollback must not wait for a runner that naps."""
     shell = running.RunnerShell(name="a")
@@ -163,7 +145,7 @@ def test_each_failure_makes_the_wait_longer_up_to_a_bound(
 
 @ONCE
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_pass(started: dict[str, Any], number: signal.Signals) -> None:
+def test_a_signal_ends_it_after_the_pass(under_way: dict[str, Any], number: signal.Signals) -> None:
     """In this process: the handlers of before are back afterwards."""
     shell = running.RunnerShell(name="a", interval_seconds=5, lease_seconds=15)
     before = signal.getsignal(number)
@@ -176,7 +158,7 @@ def test_a_signal_ends_it_after_the_pass(started: dict[str, Any], number: signal
     assert fence()[1] <= 0
 
 
-def test_one_works_and_another_stands_by(started: dict[str, Any]) -> None:
+def test_one_works_and_another_stands_by(under_way: dict[str, Any]) -> None:
     """`--once` says so, and takes nothing away from who works."""
     assert driving.runner(name="other").tick().outcome is not Outcome.STANDBY
 
@@ -189,7 +171,7 @@ def test_one_works_and_another_stands_by(started: dict[str, Any]) -> None:
 
 
 @ONCE
-def test_a_single_pass_says_what_the_rollout_waits_for(started: dict[str, Any]) -> None:
+def test_a_single_pass_says_what_the_rollout_waits_for(under_way: dict[str, Any]) -> None:
     """And leaves the fence to whoever comes next."""
     code, text = run("run", "--once")
 
@@ -201,7 +183,7 @@ def test_a_single_pass_says_what_the_rollout_waits_for(started: dict[str, Any]) 
 
 @ONCE
 def test_the_command_runs_until_it_is_stopped(
-    started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the interval and the lease that were said."""
     seen: list[tuple[float, float]] = []
@@ -265,7 +247,7 @@ def _line(process: Any, words: str) -> str:
     return ""
 
 
-def test_beats_task_makes_a_pass_and_leaves_the_fence(started: dict[str, Any]) -> None:
+def test_beats_task_makes_a_pass_and_leaves_the_fence(under_way: dict[str, Any]) -> None:
     """Named `rollout.tick`; whichever process gets it next may go on."""
     tasks.tick.apply(throw=True)
 
@@ -275,9 +257,9 @@ def test_beats_task_makes_a_pass_and_leaves_the_fence(started: dict[str, Any]) -
 
 
 @ONCE
-def test_beats_task_does_nothing_where_no_rollout_is_kept(started: dict[str, Any]) -> None:
+def test_beats_task_does_nothing_where_no_rollout_is_kept(under_way: dict[str, Any]) -> None:
     """A project that has taken its plan out has the schedule a while longer."""
-    plain = {key: value for key, value in started["ROLLOUT"].items() if key not in ("PLAN", "DATABASE")}
+    plain = {key: value for key, value in under_way["ROLLOUT"].items() if key not in ("PLAN", "DATABASE")}
     with override_settings(ROLLOUT=plain):
         tasks.tick.apply(throw=True)
 
