@@ -34,6 +34,11 @@ def percent(part: int, of: int) -> float | None:
     return 100 * part / of if of else None
 
 
+def _share(part: int, sample: int) -> str:
+    """Say "341 of 391 deliveries (87.2 %)"; rounded down, so that what is below a line never reads as it."""
+    return f"{part} of {sample} deliveries" + (f" ({1_000 * part // sample / 10:g} %)" if sample else "")
+
+
 def longest_run(minutes: Iterable[Minute], *, before: int) -> int:
     """Return how many of these minutes follow on each other at most; those from *before* on are left out."""
     longest = run = last = 0
@@ -56,7 +61,7 @@ def _success_of_stage(criteria: Criteria, evidence: Evidence) -> Reading:
     bound, z = criteria.success_lower_bound_percent, criteria.success_z
     needed = ceil(z * z * bound / (100 - bound))
     lower = 100 * wilson_lower(good, sample, z=z)
-    said = f"{good} of {sample} deliveries arrived"
+    said = f"{_share(good, sample)} arrived"
     if 100 * good < criteria.success_go_on_percent * sample and sample >= needed:
         standing, why = Standing.HOLD, f"{said}, below {criteria.success_go_on_percent:g} %"
     elif sample < needed:
@@ -112,7 +117,7 @@ def _success_in_sequence(criteria: Criteria, evidence: Evidence) -> Reading:
 def worse_share(measure: str, part: int, criteria: Criteria, evidence: Evidence, *, line: float) -> Reading:
     """Read a share of the last hour's deliveries that holds from *line* percent on."""
     sample, needed = evidence.recent.ended, criteria.share_needs
-    said = f"{part} of {sample} deliveries"
+    said = _share(part, sample)
     if sample < needed:
         standing, why = Standing.UNDECIDED, f"{said}; {needed} are needed"
     elif 100 * part >= line * sample:
@@ -136,7 +141,7 @@ def signature_rejected(criteria: Criteria, evidence: Evidence, _now: float) -> I
     rejected, sample = evidence.recent.get("failed_signature_rejected"), evidence.recent.ended
     line = criteria.signature_roll_back_percent
     lower = 100 * wilson_lower(rejected, sample, z=criteria.success_z)
-    said = f"{rejected} of {sample} deliveries were rejected for their signature"
+    said = f"{_share(rejected, sample)} were rejected for their signature"
     if rejected and sample >= criteria.signature_needs and lower > line:
         standing, why = Standing.ROLL_BACK, f"{said}; the lower bound is {lower:.1f} %, above {line:g} %"
     elif rejected:

@@ -1,8 +1,8 @@
 """How long things took: what a delivery took to arrive, and what `dispatch` added to its caller.
 
 Pure: criteria and evidence go in, readings come out. Invariants: a quantile without enough samples is
-undecided; a threshold of the contract is decided by counting, not by the quantile that is shown, which may be
-10 % too high. Explained in docs/explanation/guard.md.
+undecided; a threshold of the contract is decided by counting, not by the quantile that is shown, which is the
+upper edge of its bucket. Explained in docs/explanation/guard.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rollout.criteria import Criteria
 from rollout.evidence import Evidence, minute_of
 from rollout.latency import DISPATCH, LATENCY, Buckets
 from rollout.rates import longest_run
-from rollout.verdict import Reading, Standing
+from rollout.verdict import Reading, Standing, in_figures
 
 __all__ = ["dispatch_time", "latency"]
 
@@ -52,12 +52,14 @@ def _quantile(
     seconds = scale.buckets.quantile(evidence.recent, percent)
     value = None if seconds is None else round(seconds * 1_000, 3)
     said = f"p{percent} of {sample} {scale.of}"
+    has_end = scale.buckets.is_below(evidence.recent, scale.buckets.edges[-1], percent=percent)
+    about = "" if value is None else f"is at {'most' if has_end else 'least'} {in_figures(value)} ms"
     if sample < needed:
         standing, why = Standing.UNDECIDED, f"{said}; {needed} are needed"
     elif scale.buckets.is_below(evidence.recent, _microseconds(hold_ms), percent=percent):
-        standing, why = Standing.GO_ON, f"{said} is about {value:g} ms, below {hold_ms:g} ms"
+        standing, why = Standing.GO_ON, f"{said} {about}, below {hold_ms:g} ms"
     else:
-        standing, why = Standing.HOLD, f"{said} is about {value:g} ms, not below {hold_ms:g} ms"
+        standing, why = Standing.HOLD, f"{said} {about}, not below {hold_ms:g} ms"
     return Reading(
         measure=f"{scale.name}_p{percent}",
         value=value,
@@ -67,6 +69,7 @@ def _quantile(
         hold=f">= {hold_ms:g} ms",
         standing=standing,
         why=why,
+        bound="" if value is None else "<=" if has_end else ">=",
     )
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from rollout.errors import ConfigError
 
-__all__ = ["Call", "Reading", "Standing", "Verdict", "VerdictKind"]
+__all__ = ["Call", "Reading", "Standing", "Verdict", "VerdictKind", "in_figures"]
 
 
 class Standing(StrEnum):
@@ -56,6 +56,11 @@ _ORDER = (
 _DECIDED_BY = {(kind, call): standing for standing, kind, call in _ORDER}
 
 
+def in_figures(value: float) -> str:
+    """Return *value* in four figures, or whole where it is larger; never with an exponent above."""
+    return f"{value:.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One measure, its number, and where that stands.
@@ -70,6 +75,8 @@ class Reading:
         hold: The same for holding.
         roll_back: The same for rolling back.
         why: One short sentence with the numbers. Our own words only: never a host, a body or personal data.
+        bound: `<=` or `>=` where the value is the edge of a bucket, beyond which the true one is not;
+            empty where it is exact.
 
     Raises:
         ConfigError: *value* is not a finite number.
@@ -85,10 +92,22 @@ class Reading:
     roll_back: str = ""
     standing: Standing
     why: str
+    bound: str = ""
 
     def __post_init__(self) -> None:
         if self.value is not None and not isfinite(self.value):
             raise ConfigError(f"reading.{self.measure}", "value must be a finite number or None")
+
+    @property
+    def shown(self) -> str:
+        """The value for a person, with the side on which the true one lies; a dash where there is none."""
+        return "-" if self.value is None else f"{self.bound} {in_figures(self.value)}".lstrip()
+
+    @property
+    def sentence(self) -> str:
+        """The measure in words, its endpoint where it has one, and why: "success rate: 341 of 391 …"."""
+        where = f" of {self.scope}" if self.scope else ""
+        return f"{self.measure.replace('_', ' ')}{where}: {self.why}"
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON types; the keys are the fields' names."""
@@ -112,6 +131,7 @@ class Reading:
             roll_back=_text(data, "roll_back"),
             standing=_member(data, "standing", Standing),
             why=_text(data, "why"),
+            bound=_text({"bound": "", **data}, "bound"),  # what was written before there was one has none
         )
 
 
@@ -153,7 +173,7 @@ class Verdict:
         """
         taken = tuple(readings)
         undecided = [reading for reading in taken if reading.standing is Standing.UNDECIDED]
-        absent = (*missing, *(_missing(reading) for reading in undecided))
+        absent = (*missing, *(reading.sentence for reading in undecided))
         standings = {reading.standing for reading in taken}
         if absent or not taken:
             standings.add(Standing.UNDECIDED)
@@ -174,7 +194,7 @@ class Verdict:
 
     def explain(self) -> str:
         """Say in one line what is asked, and why, with the numbers."""
-        said = "; ".join(reading.why for reading in self.reasons) or "; ".join(self.missing) or "no readings"
+        said = "; ".join(each.sentence for each in self.reasons) or "; ".join(self.missing) or "no readings"
         return f"{self.call.value}: {said}"
 
     def as_dict(self) -> dict[str, object]:
@@ -206,11 +226,6 @@ class Verdict:
             rule_version=_whole(data, "rule_version"),
             missing=tuple(_each_text(_list(data, "missing"))),
         )
-
-
-def _missing(reading: Reading) -> str:
-    where = f" of {reading.scope}" if reading.scope else ""
-    return f"{reading.measure}{where}: {reading.why}"
 
 
 def _text(data: Mapping[str, object], name: str) -> str:

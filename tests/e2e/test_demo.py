@@ -111,12 +111,13 @@ def test_the_demo_shows_why_a_plan_moved_in_numbers(
 
     reasons = " | ".join(entry["reason"] for entry in entries)
     for numbers in (
-        r"hold: 10 of 10 deliveries arrived; 25 deliveries are needed",
+        r"hold: success rate: 10 of 10 deliveries \(100 %\) arrived; 25 deliveries are needed",
         r"the sequential test of 80 % against 92 % stands at (9|\d\d)\.\d\d",
         r"p95 above 600 ms in [5-9] minutes in a row",
         r"personal data found: address at data\.\* in payment_verified",
         r"1 of 1 stopped, slowest \d\.\d s",
-        r"advance_allowed: \d+ of \d+ deliveries arrived; the lower bound is 9\d\.\d %",
+        r"advance_allowed: success rate: \d+ of \d+ deliveries \((9\d[.\d]*|100) %\) arrived;"
+        r" the lower bound is 9\d\.\d %",
     ):
         assert re.search(numbers, reasons), numbers
     assert "stands at" in demo.stdout

@@ -22,7 +22,7 @@ def test_no_data_holds_and_says_what_is_missing() -> None:
     verdict = verdict_of([], minutes=48 * 60)
 
     assert (verdict.kind, verdict.call) == (VerdictKind.UNDECIDED, Call.HOLD)
-    assert "success_rate: 0 of 0 deliveries arrived; 25 deliveries are needed at least" in verdict.missing
+    assert "success rate: 0 of 0 deliveries arrived; 25 deliveries are needed at least" in verdict.missing
     assert verdict.rule_version == RULE_VERSION
 
 
@@ -72,7 +72,8 @@ def test_a_rollback_is_told_with_its_numbers() -> None:
 
     assert [one.measure for one in verdict.reasons] == ["success_rate_sequence"]
     assert verdict.explain() == (
-        "roll_back: the sequential test of 80 % against 92 % stands at 27.49; it rolls back from 9.2 on"
+        "roll_back: success rate sequence: the sequential test of 80 % against 92 % stands at 27.49;"
+        " it rolls back from 9.2 on"
     )
 
 

@@ -178,6 +178,52 @@ def test_p95_goes_on_below_2_seconds(below: int, at: int, standing: Standing) ->
     assert of_hour(counts, "latency_p95") is standing
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown", "why"),
+    [
+        (1.95, "<= 2000", "p95 of 20 deliveries is at most 2000 ms, below 2000 ms"),
+        (2.0, "<= 2089", "p95 of 20 deliveries is at most 2089 ms, not below 2000 ms"),
+        (70.0, ">= 64565", "p95 of 20 deliveries is at least 64565 ms, not below 2000 ms"),
+    ],
+    ids=["below", "at", "in-the-bucket-without-an-end"],
+)
+def test_a_quantile_says_on_which_side_of_its_number_it_lies(seconds: float, shown: str, why: str) -> None:
+    """What is known is a bucket: its edge must not read as what was measured."""
+    found = reading(verdict_of([row(0, {LATENCY.column(seconds): 20})], minutes=1), "latency_p95")
+
+    assert (found.shown, found.why) == (shown, why)
+
+
+def test_a_quantile_of_nothing_has_no_bound() -> None:
+    """A dash, and how many are needed."""
+    found = reading(verdict_of([], minutes=1), "latency_p95")
+
+    assert (found.shown, found.bound, found.why) == ("-", "", "p95 of 0 deliveries; 20 are needed")
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (50, "341 of 391 deliveries (87.2 %) arrived, below 95 %"),
+        (0, "391 of 391 deliveries (100 %) arrived"),
+    ],
+)
+def test_a_success_rate_is_told_in_percent_and_in_counts(failed: int, said: str) -> None:
+    """Both: the share for a person, the counts for whoever checks it."""
+    rows = [row(0, {"ok": 391 - failed, "failed_server_error": failed})]
+
+    verdict = verdict_of(rows, minutes=1)
+
+    assert reading(verdict, "success_rate").sentence.startswith(f"success rate: {said}")
+
+
+def test_a_share_below_a_line_never_reads_as_the_line() -> None:
+    """1,999 of 10,000 are 19.9 %, not 20.0 %."""
+    verdict = verdict_of([row(0, {"ok": 10_000, "retried": 1_999})], minutes=1)
+
+    assert reading(verdict, "retried").why == "1999 of 10000 deliveries (19.9 %), below 20 %"
+
+
 @pytest.mark.parametrize(("below", "at", "standing"), [(10, 10, GO), (9, 11, HOLD), (10, 9, OPEN)])
 def test_p50_goes_on_below_500_milliseconds(below: int, at: int, standing: Standing) -> None:
     """499 ms is below and 500 ms is not; 20 deliveries are needed."""

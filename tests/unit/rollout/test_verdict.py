@@ -63,8 +63,8 @@ def test_undecided_readings_are_listed_as_missing() -> None:
     )
 
     assert found.missing == (
-        "success_rate: 39 of 40 deliveries arrived",
-        "breaker_openings of partner: 39 of 40 deliveries arrived",
+        "success rate: 39 of 40 deliveries arrived",
+        "breaker openings of partner: 39 of 40 deliveries arrived",
     )
 
 
@@ -75,7 +75,7 @@ def test_the_reasons_are_the_readings_that_decided() -> None:
 
     assert [one.standing for one in mixed.reasons] == [BACK]
     assert len(passed.reasons) == 2
-    assert mixed.explain() == "roll_back: 39 of 40 deliveries arrived"
+    assert mixed.explain() == "roll_back: success rate: 39 of 40 deliveries arrived"
 
 
 def test_a_verdict_without_readings_says_so() -> None:
@@ -94,6 +94,15 @@ def test_a_verdict_survives_json(standings: tuple[Standing, ...]) -> None:
     after = Verdict.from_dict(data)
 
     assert after == before
+
+
+def test_a_reading_from_before_there_were_bounds_is_exact() -> None:
+    """Journals outlive versions of this code."""
+    data = reading(GO).as_dict()
+    del data["bound"]
+
+    assert Reading.from_dict(data) == reading(GO)
+    assert reading(GO).shown == "97.5"
 
 
 def drop(name: str) -> Callable[[dict[str, object]], None]:
