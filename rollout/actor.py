@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rollout.errors import ConfigError
 
-__all__ = ["MACHINE", "MAX_REASON", "Actor", "clean_reason"]
+__all__ = ["MACHINE", "MAX_REASON", "Actor", "clean_reason", "cut"]
 
 # What a log line may hold of values from outside (the contract §8), in ASCII.
 _NAME = re.compile(r"[A-Za-z0-9_.:/+-]{1,128}", re.ASCII)
@@ -48,4 +48,15 @@ MACHINE = Actor(name="rollout", authenticated=True)
 def clean_reason(text: str) -> str:
     """Return *text* as one line of printable characters, at most 500; never refused: a kill must not be."""
     printable = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_REASON])
-    return " ".join(printable.split())[:MAX_REASON]
+    return cut(" ".join(printable.split()), MAX_REASON)
+
+
+def cut(text: str, most: int) -> str:
+    """Return *text* in *most* characters: cut at a word's end with an ellipsis, never inside a number.
+
+    Only a word that fills half of it is cut itself.
+    """
+    if len(text) <= most:
+        return text
+    whole, _, _ = text[:most].rpartition(" ")
+    return f"{whole.rstrip(' ,;:') if 2 * len(whole) > most else text[: most - 1]}…"

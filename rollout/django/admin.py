@@ -21,6 +21,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from rollout import state_text
+from rollout.actor import cut
 from rollout.django import conf
 from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import ConfigError
@@ -107,7 +108,7 @@ class RolloutAdmin(Shown):
     @admin.display(description="why")
     def in_short(self, row: Rollout) -> str:
         """The beginning of why; all of it is on its page."""
-        return _in_short(self.why(row))
+        return cut(self.why(row), SHORT)
 
     @admin.display
     def by(self, row: Rollout) -> str:
@@ -204,7 +205,7 @@ class JournalAdmin(Shown):
     @admin.display(description="why")
     def in_short(self, row: JournalEntry) -> str:
         """The beginning of the reason; all of it is on its page."""
-        return _in_short(self.why(row))
+        return cut(self.why(row), SHORT)
 
     @admin.display
     def evidence(self, row: JournalEntry) -> str:
@@ -247,10 +248,6 @@ def _content(row: JournalEntry) -> dict[str, object]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _in_short(text: str) -> str:
-    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
 def _moment(seconds: float) -> str:

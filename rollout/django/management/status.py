@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from rollout.actor import cut
 from rollout.django.management import standing, status_data
 from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.standing import Seen, Standing
@@ -120,7 +121,7 @@ def _alarms(found: Standing) -> list[Line]:
     if seen.state.killed:
         lines.append("KILLED: `rollout unkill` puts the switch back")
     if seen.state.reason:
-        lines.append(f"why: {_cut(seen.state.reason)} (by {seen.state.actor})")
+        lines.append(f"why: {cut(seen.state.reason, MOST_CHARACTERS)} (by {seen.state.actor})")
     if back := seen.situation.went_back(seen.state):
         lines.append(f"STORE WENT BACK: {back}; a person must `accept-store`, or roll back")
     return lines
@@ -156,10 +157,6 @@ def _why(obstacle: Obstacle, verdict: Verdict | None) -> str:
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
-
-
 def _readings(seen: Seen) -> list[Line]:
     verdict = seen.verdict
     if verdict is None:
@@ -179,11 +176,10 @@ def _sorted(verdict: Verdict) -> list[Reading]:
 
 def _row(reading: Reading) -> tuple[str, ...]:
     word = reading.standing.value.replace("_", " ")
-    value = "-" if reading.value is None else f"{reading.value:.4g}"
     needs = str(reading.needed) if reading.needed else ""
     return (
         *(word.upper() if reading.standing is not MeasureStanding.GO_ON else "ok", reading.measure),
-        *(reading.scope, value, str(reading.sample), needs),
+        *(reading.scope, reading.shown, str(reading.sample), needs),
         *(reading.go_on, reading.hold, reading.roll_back),
     )
 

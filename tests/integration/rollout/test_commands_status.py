@@ -189,7 +189,7 @@ def test_what_the_next_stage_waits_for_is_said_and_a_long_list_is_cut() -> None:
     assert "senders: 50 alive, 49 obey epoch 2\n  web-0: seen 0.0 s ago, still at epoch 1" in text
     assert "  and 10 more" in text
     assert "queue: 10000+ on their way, 3 held, 0 given up" in text
-    assert f"why: {'x' * 160}… (by )" in text
+    assert f"why: {'x' * 159}… (by )" in text
     whole = status_data.as_dict(found)
     assert len(whole["verdict"]["readings"]) == 60  # type: ignore[index]
     assert whole["queue"] == {"pending": 10_000, "held": 3, "dead": 0, "at_least": ["pending"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.actor import MACHINE, MAX_REASON, Actor, clean_reason
+from rollout.actor import MACHINE, MAX_REASON, Actor, clean_reason, cut
 from rollout.commands import Kill, Pause, RollBack
 from rollout.errors import ConfigError
 from rollout.fleet import stopping
@@ -84,4 +84,24 @@ def test_only_the_machine_may_use_its_name() -> None:
 def test_a_reason_is_made_fit_and_never_refused() -> None:
     """One line, printable, at most 500 characters: a kill must not fail for its reason."""
     assert Kill(by=ANNA, reason=" a\n b\0\ud800 ").reason == "a b"
-    assert clean_reason("x" * 10**6) == "x" * MAX_REASON
+    assert clean_reason("x" * 10**6) == "x" * (MAX_REASON - 1) + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "said"),
+    [
+        ("12 of 391 deliveries", 20, "12 of 391 deliveries"),
+        ("412 of 5391 deliveries", 19, "412 of 5391…"),
+        ("12 of 391; deliveries", 11, "12 of 391…"),
+        ("12 of 391 deliveries", 10, "12 of 391…"),
+        ("12 of 391 deliveries", 9, "12 of…"),
+        ("a verylongword", 10, "a verylon…"),
+    ],
+    ids=["fits", "in-a-word", "after-a-stop", "at-a-words-end", "in-a-number", "one-long-word"],
+)
+def test_a_text_that_is_cut_ends_with_a_whole_word(text: str, most: int, said: str) -> None:
+    """A number that lost its last digits would be another number."""
+    found = cut(text, most)
+
+    assert found == said
+    assert len(found) <= most
