@@ -244,7 +244,7 @@ def _move(
         plan=state.plan if change.plan is None else change.plan,
         approvals=state.approvals if change.approvals is None else change.approvals,
         stage_entered_at=now if change.enters else state.stage_entered_at,
-        progress=_progress_along(state.progress, cause, change),
+        progress=_progress_along(state.progress, cause, change, noted=situation.evidence),
     )
     if cause in _ISSUING or _obeyed(after) != _obeyed(state):
         after = replace(after, epoch=max(state.epoch, situation.seen_epoch) + 1, epoch_at=now)
@@ -265,10 +265,10 @@ def _next_version(state: RolloutState, situation: Situation) -> int:
     return max(state.version, situation.seen_version, int(situation.now * 1_000)) + 1
 
 
-def _progress_along(progress: Progress, cause: Cause, change: Change) -> Progress:
-    """What a new stage, and a person who stops the clock, leave of it; a start begins with no memory."""
+def _progress_along(progress: Progress, cause: Cause, change: Change, *, noted: str) -> Progress:
+    """What a new stage, and a person who stops the clock, leave of it; a start keeps what was *noted*."""
     if change.enters:
-        return Progress(evidence="" if cause is Cause.START else progress.evidence)
+        return Progress(evidence=noted if cause is Cause.START else progress.evidence)
     return replace(progress, ticked_at=None) if change.stops_clock else progress
 
 

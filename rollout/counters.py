@@ -117,6 +117,16 @@ class Counts:
                 rest[column] -= count
         return Counts._of({column: count for column, count in rest.items() if count})
 
+    def beyond(self, before: Counts) -> Counts:
+        """Return how far it is above *before* in each column; a column that is not above it is 0."""
+        return Counts._of(
+            {
+                column: count - before.get(column)
+                for column, count in self.items()
+                if count > before.get(column)
+            }
+        )
+
     def get(self, column: str, default: int = 0, /) -> int:
         """Return the count of *column*."""
         return self._counts.get(column, default)

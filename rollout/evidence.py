@@ -4,11 +4,13 @@
 depends on the rows of each minute, not on their order or on how often it was asked; a minute is folded once,
 and rows that come for it afterwards change nothing; its size is bounded by the window and the endpoints. What
 is kept between two ticks is folded up to `settled_until(now)`; the minutes after it are folded again at each
-tick and thrown away. Explained in docs/explanation/guard.md.
+tick and thrown away; what a row held before the rollout began is taken away from it. Explained in
+docs/explanation/guard.md.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -63,7 +65,7 @@ class Minute(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The running state; begin with `Evidence(since=now)`.
+    """The running state; begin with `Evidence.begun`, or `Evidence(since=now)` where nothing is there yet.
 
     Args:
         since: Epoch seconds at which the stage began. Minutes before it are no part of the stage.
@@ -73,6 +75,7 @@ class Evidence:
         recent: Their sum.
         endpoints: By id.
         cusum: The sum of the sequential test; it stays where it has reached the limit.
+        before: What rows held when the rollout began and is none of its own; only of minutes from *until* on.
     """
 
     since: float
@@ -82,10 +85,22 @@ class Evidence:
     recent: Counts = field(default_factory=Counts)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     cusum: float = 0.0
+    before: tuple[Row, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.until:
             object.__setattr__(self, "until", minute_of(self.since))
+
+    @classmethod
+    def begun(cls, rows: Iterable[Row], *, since: float) -> Evidence:
+        """Return the evidence of a rollout that begins at *since* (epoch seconds), when *rows* are there.
+
+        A row is of a whole minute, and its counts only grow: what it holds before the start, such as the
+        fault of a rollout that a person starts again at once, is taken away from what it holds later.
+        """
+        minutes = _added_up(rows, range(minute_of(since), sys.maxsize))
+        held = [Row(minute, name, each) for minute, there in minutes.items() for name, each in there.items()]
+        return cls(since=since, before=tuple(sorted(held, key=lambda row: row[:2])))
 
     def next_stage(self, since: float) -> Evidence:
         """Return what goes with the rollout into its next stage, which begins at *since* (epoch seconds).
@@ -93,7 +108,13 @@ class Evidence:
         The stage's totals and its window begin anew; the sequential test and the endpoints go on, over the
         last minutes of the stage before, too: a breach that was building up is not forgotten.
         """
-        return Evidence(since=since, until=self.until, endpoints=self.endpoints, cusum=self.cusum)
+        return Evidence(
+            since=since,
+            until=self.until,
+            endpoints=self.endpoints,
+            cusum=self.cusum,
+            before=self.before,
+        )
 
     def fold(self, rows: Iterable[Row], *, criteria: Criteria, until: int) -> Evidence:
         """Return what is known once the minutes before *until* are over.
@@ -104,11 +125,10 @@ class Evidence:
             criteria: Thresholds of the plan: which failures count, and how.
             until: The first minute that is not folded.
         """
-        minutes: dict[int, dict[str, Counts]] = {}
-        for minute, endpoint, counts in rows:
-            if self.until <= minute < until:
-                there = minutes.setdefault(minute, {})
-                there[endpoint] = there[endpoint] + counts if endpoint in there else counts
+        minutes = _added_up(rows, range(self.until, until))
+        for minute, endpoint, counts in self.before:
+            if endpoint in minutes.get(minute, ()):
+                minutes[minute][endpoint] = minutes[minute][endpoint].beyond(counts)
         fold = _Fold(self, criteria)
         for minute in sorted(minutes):
             fold.take(minute, minutes[minute])
@@ -174,7 +194,18 @@ class _Fold:
             recent=(evidence.recent + added).without(one.counts for one in gone),
             endpoints=_without_the_old(self._endpoints, until - DAY_MINUTES),
             cusum=self._cusum,
+            before=tuple(row for row in evidence.before if row.minute >= until),
         )
+
+
+def _added_up(rows: Iterable[Row], wanted: range) -> dict[int, dict[str, Counts]]:
+    """Return the *wanted* minutes of *rows*, each by endpoint."""
+    minutes: dict[int, dict[str, Counts]] = {}
+    for minute, endpoint, counts in rows:
+        if minute in wanted:
+            there = minutes.setdefault(minute, {})
+            there[endpoint] = there[endpoint] + counts if endpoint in there else counts
+    return minutes
 
 
 def _without_the_old(endpoints: Mapping[str, Endpoint], oldest: int) -> dict[str, Endpoint]:

@@ -12,14 +12,14 @@ import json
 from rollout.counters import Counts
 from rollout.endpoints import Endpoint
 from rollout.errors import ConfigError
-from rollout.evidence import Evidence, Minute
+from rollout.evidence import Evidence, Minute, Row
 from rollout.reach import Reach
 from rollout.streaks import Streak
 
 __all__ = ["dumps", "loads"]
 
 # Grows with every change of the form or of what a number means: what another version wrote is not read.
-_FORM = 1
+_FORM = 2
 
 
 def dumps(evidence: Evidence) -> str:
@@ -32,6 +32,7 @@ def dumps(evidence: Evidence) -> str:
         "window": [(one.minute, one.counts.as_dict(), one.failed) for one in evidence.window],
         "endpoints": evidence.endpoints,
         "cusum": evidence.cusum,
+        "before": [(one.minute, one.endpoint, one.counts.as_dict()) for one in evidence.before],
     }
     return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
@@ -53,6 +54,7 @@ def loads(text: str) -> Evidence | None:
             recent=Counts.sum(one.counts for one in window),
             endpoints={str(name): _endpoint(one) for name, one in data["endpoints"].items()},
             cusum=float(data["cusum"]),
+            before=tuple(Row(int(minute), str(name), Counts(each)) for minute, name, each in data["before"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, ConfigError):
         return None

@@ -9,12 +9,12 @@ lower than one seen before lets nothing go up. Explained in docs/explanation/rol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rollout.actions import Action
 from rollout.actor import Actor
-from rollout.commands import Command, Kill, Spoken, Tick
+from rollout.commands import Command, Kill, Spoken, Start, Tick
 from rollout.controller import Step, step
 from rollout.controls import NOT_KILLED, KillState
 from rollout.errors import ConfigError, StoreConflict
@@ -186,6 +186,8 @@ class Runner:
 
     def _obey(self, command: Spoken) -> Step:
         state, situation = self.look()
+        if isinstance(command, Start):
+            situation = replace(situation, evidence=self._watch.begin(self._flag, now=situation.now))
         made = step(state, command, situation)
         self._write(state, made, None)
         self._tell(state, made)

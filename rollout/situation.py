@@ -33,7 +33,8 @@ class Situation:
         plan_problem: Why not, for a person.
         verdict: What the guard says; None: the evidence cannot be read.
         evidence_problem: Why not, for a person.
-        evidence: What the guard remembers from here on; the controller keeps it and does not read it.
+        evidence: What the guard remembers from here on, at a start what was there before it; the controller
+            keeps it and does not read it.
         senders: Every heartbeat row there is.
         seen_version: The highest version of the state that the caller ever saw.
         next_cohort: How many units the next stage would let through; None: nobody counted.

@@ -1,8 +1,8 @@
 """Who looks at the evidence for the runner: reads the rows that came, lets the guard judge, remembers.
 
 The invariants: what cannot be read is undecided, which holds; a new stage counts anew, while the sequential
-test and the endpoints go on; nothing is remembered here, only in the rollout's state, so that any process can
-take over. Explained in docs/explanation/rollout-plan.md.
+test and the endpoints go on; what was there before a start does not count; nothing is remembered here, only
+in the rollout's state, so that any process can take over. Explained in docs/explanation/rollout-plan.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollout import evidence_text, guard
-from rollout.evidence import Evidence, Row
+from rollout.evidence import Evidence, Row, minute_of
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Verdict
@@ -57,6 +57,22 @@ class Watch:
 
     def __init__(self, source: EvidenceSource) -> None:
         self._source = source
+
+    def begin(self, flag: FlagKey, *, now: float) -> str:
+        """Return what the guard remembers of *flag*'s rollout that a person starts at *now*, as text.
+
+        Whatever the source raises: nothing. The whole minute of the start counts then, which at worst rolls
+        back what may be started again.
+
+        Args:
+            flag: The flag's key.
+            now: The moment of the start; epoch seconds, the store's clock.
+        """
+        try:
+            rows = list(self._source.rows(flag, from_minute=minute_of(now)))
+        except Exception:  # noqa: BLE001 (the next look says that the evidence cannot be read)
+            return ""
+        return evidence_text.dumps(Evidence.begun(rows, since=now))
 
     def look(self, state: RolloutState, *, now: float) -> Looked:
         """Judge the stage that *state* is in, by its pinned plan. Whatever the source raises: undecided.

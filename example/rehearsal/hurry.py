@@ -18,6 +18,7 @@ from rollout.django.evidence import EvidenceTable
 from rollout.django.fleet_evidence import FleetEvidence
 from rollout.django.sink import settle_sink as real_sink
 from rollout.django.store import TABLE
+from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.watch import EvidenceSource, Looked, Watch
 from webhooks_core.breaker_state import BreakerState
@@ -45,6 +46,10 @@ class HurriedWatch(Watch):
     """The runner's own watch, its moments told by the evidence's clock."""
 
     __slots__ = ()
+
+    def begin(self, flag: FlagKey, *, now: float) -> str:
+        """Begin as ever, by the evidence's clock."""
+        return super().begin(flag, now=hurried(now))
 
     def look(self, state: RolloutState, *, now: float) -> Looked:
         """Judge as ever; the verdict bears the runner's moment."""

@@ -77,3 +77,11 @@ def test_failures_are_told_apart() -> None:
     assert (counts.ended, counts.failed) == (19, 9)
     assert counts.unanswered_failures == 3
     assert counts.ended_4xx == 3
+
+
+def test_what_is_beyond_an_earlier_count_is_never_below_nought() -> None:
+    """Also where a later reading is lower, as of a breaker that has closed since."""
+    later, before = Counts({"ok": 5, "openings": 1, "open_seconds": 3}), Counts({"ok": 2, "open_seconds": 9})
+
+    assert later.beyond(before) == Counts({"ok": 3, "openings": 1})
+    assert (later.beyond(later), later.beyond(Counts())) == (Counts(), later)

@@ -67,6 +67,32 @@ def test_rows_before_the_stage_are_no_part_of_it() -> None:
     assert found.stage.get("ok") == 25
 
 
+def test_what_the_minute_of_the_start_held_before_it_is_no_part_of_the_stage() -> None:
+    """Of the same minute and endpoint, what came after the start counts, every column of it."""
+    fault = {"failed_server_error": 20, "pii": 1, "openings": 1, "open_seconds": 9, "attempts": 20}
+    begun = Evidence.begun([row(0, fault), row(0, fault), row(-1, fault)], since=BEGIN + 30)
+    later = [row(0, fault), row(0, {**fault, "open_seconds": 3, "ok": 2}), row(0, {"failed_timeout": 1}, "f")]
+
+    found = begun.fold(later, criteria=CRITERIA, until=FIRST + 1)
+    more = begun.fold([*later, row(0, fault)], criteria=CRITERIA, until=FIRST + 1)
+
+    assert found.stage == Counts({"ok": 2, "failed_timeout": 1})
+    assert found.endpoints["e"].failures.run == 0
+    assert (more.stage.get("pii"), more.stage.get("failed_server_error")) == (1, 20)
+    assert more.cusum > CRITERIA.cusum_limit > found.cusum
+
+
+def test_what_was_there_before_is_kept_until_its_minute_is_folded_and_by_the_next_stage() -> None:
+    """An advance within the minutes of the start does not bring the failures from before it back."""
+    begun = Evidence.begun([row(0, SIX_FAIL)], since=BEGIN + 30)
+
+    early = begun.fold([row(0, SIX_FAIL)], criteria=CRITERIA, until=FIRST)
+    new = early.next_stage(BEGIN + 70).fold([row(0, SIX_FAIL)], criteria=CRITERIA, until=FIRST + 1)
+
+    assert early.before == begun.before == (row(0, SIX_FAIL),)
+    assert (new.cusum, new.before) == (0.0, ())
+
+
 def test_the_next_stage_counts_anew_and_keeps_what_was_building_up() -> None:
     """Totals and window begin at the new stage; the test goes on, over the old stage's last minutes, too."""
     old = seen([row(0, SIX_FAIL)], minutes=1)

@@ -10,6 +10,7 @@ from rollout.commands import Advance, Approve, Command, Pause, Resume, RollBack,
 from rollout.controls import KillState
 from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.events import Fact, JournalGrew, RolloutChanged, SourceProblem
+from rollout.flags import FlagKey
 from rollout.journal import replay, verify
 from rollout.percentage import NOBODY
 from rollout.plan import Plan
@@ -34,6 +35,10 @@ class Eyes:
         """Judge as told."""
         said = None if self.standing is None else verdict(self.standing, at=now)
         return Looked(verdict=said, problem=self.problem)
+
+    def begin(self, flag: FlagKey, *, now: float) -> str:
+        """Note when a start asked."""
+        return f"begun at {now:.0f}"
 
 
 class Crash(Exception):
@@ -255,6 +260,19 @@ def test_a_store_that_went_back_is_said_once_and_goes_nowhere(world: World) -> N
     assert world.state.ceiling == pct(5)
     problems = [fact for fact in world.facts if isinstance(fact, SourceProblem)]
     assert [each.problem for each in problems] == ["store went back: version 1, seen 21"]
+
+
+def test_what_the_minute_of_a_start_held_before_is_remembered_with_the_start(world: World) -> None:
+    """Noted at the moment that the stage begins with, and at no other command."""
+    runner = world.runner()
+    runner.obey(Start(by=ANNA))
+    started = world.state
+    world.clock.advance(15.0)
+    runner.obey(Advance(by=ANNA, force=True, reason="demo"))
+
+    assert started.progress.evidence == f"begun at {started.stage_entered_at:.0f}"
+    assert world.state.progress.evidence == started.progress.evidence
+    assert world.state.stage_entered_at > started.stage_entered_at
 
 
 def test_how_many_are_in_is_counted_for_the_next_stage(world: World) -> None:

@@ -114,6 +114,25 @@ def test_a_memory_that_cannot_be_read_is_counted_anew() -> None:
     assert source.asked == [minute_of(NOW)]
 
 
+def test_a_start_notes_what_its_minute_holds_already() -> None:
+    """What failed before it in the same minute is not of the stage; the same text is found again."""
+    source = Rows(row(minute_of(NOW) - 1, ok=1), row(minute_of(NOW), failed_server_error=20))
+
+    begun = Watch(source).begin(FLAG, now=NOW)
+
+    assert source.asked == [minute_of(NOW)]
+    kept = evidence_text.loads(begun)
+    assert kept == Evidence(since=NOW, before=(row(minute_of(NOW), failed_server_error=20),))
+
+
+def test_a_start_that_cannot_read_the_evidence_counts_its_whole_minute() -> None:
+    """Nothing stands in a person's way, and in doubt it rolls back."""
+    source = Rows()
+    source.error = OSError("away")
+
+    assert Watch(source).begin(FLAG, now=NOW) == ""
+
+
 NAMES = ("ok", "failed_timeout", "unanswered", "openings", "attempts")
 COUNTS = st.fixed_dictionaries(
     {},
@@ -133,9 +152,11 @@ ROWS = st.lists(
 @given(ROWS)
 def test_what_is_remembered_comes_back(rows: list[Row]) -> None:
     """`loads(dumps(evidence)) == evidence`, whatever was folded."""
-    evidence = Evidence(since=NOW).fold(rows, criteria=Criteria(), until=minute_of(NOW) + 81)
+    begun = Evidence.begun(rows, since=NOW)
+    evidence = begun.fold(rows, criteria=Criteria(), until=minute_of(NOW) + 81)
 
     assert evidence_text.loads(evidence_text.dumps(evidence)) == evidence
+    assert evidence_text.loads(evidence_text.dumps(begun)) == begun
 
 
 WHOLE = evidence_text.dumps(
@@ -153,7 +174,9 @@ WHOLE = evidence_text.dumps(
         "[]",
         "{}",
         "[" * 100_000,
-        WHOLE.replace('"form":1', '"form":2'),
+        WHOLE.replace('"form":2', '"form":1'),
+        WHOLE.replace('"before":[]', '"before":[[1,2]]'),
+        WHOLE.replace('"before":[]', '"before":[[1,"main",{"nonsense":1}]]'),
         WHOLE.replace('"ok":3', '"ok":-3'),
         WHOLE.replace("[0,[0,0],[0,", "[0,[0],[0,"),
         WHOLE.replace('"openings":1', '"nonsense":1'),
