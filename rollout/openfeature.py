@@ -134,6 +134,9 @@ class RolloutProvider(AbstractProvider):
             error: a process serves many, and the SDK falls back to it where a call's own key is blank.
     """
 
+    #: It has no thread: set before a fork, it goes on in the child.
+    survives_fork = True
+
     def __init__(
         self,
         flags: LiveFlags,

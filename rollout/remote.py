@@ -24,6 +24,7 @@ from rollout.decision import Decision, ErrorCode, Reason
 from rollout.errors import ConfigError
 from rollout.events import Observer
 from rollout.flags import Flag, FlagKey
+from rollout.inherited import follow, is_inherited
 from rollout.live import KillSwitch, LiveFlags, always_on, no_ceilings
 from rollout.percentage import EVERYBODY, POSITIONS, Percentage
 from rollout.remote_answer import Answer, judged, mapped, off
@@ -123,6 +124,7 @@ class RemoteFlags(LiveFlags):
         )
         self._remote = remote
         self._client = api.get_client(remote.domain)
+        follow(remote.domain)
         self._ask: Callable[[_Ask], tuple[FlagEvaluationDetails[bool], ProviderStatus]] = (
             _directly if remote.timeout_seconds is None else Asker(remote.timeout_seconds)
         )
@@ -175,6 +177,10 @@ class RemoteFlags(LiveFlags):
 
     def _answer(self, key: str, unit: str, attributes: Mapping[str, object] | None, *, most: float) -> Answer:
         remote = self._remote
+        if is_inherited(self._client.provider):
+            return off(
+                ErrorCode.PROVIDER_NOT_READY, "the provider was set before a fork, and may follow nothing"
+            )
         try:
             context = EvaluationContext(
                 unit,

@@ -21,6 +21,18 @@ class RolloutConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks; nothing is built before it is needed."""
         checks.register(_check, "webhooks")
+        _follow_provider()
+
+
+def _follow_provider() -> None:
+    """Where another OpenFeature provider owns the flag: know in a child that it was set before the fork."""
+    from rollout.django import conf
+
+    found = conf.current()
+    if found.openfeature is not None and not found.problems:
+        from rollout.inherited import follow
+
+        follow(found.openfeature.domain)
 
 
 def _check(**kwargs: object) -> list[CheckMessage]:

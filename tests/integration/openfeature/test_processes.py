@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,27 +83,32 @@ def test_both_doors_work_after_a_fork(file: Path, tmp_path: Path) -> None:
     assert after == [False, True]
 
 
-@pytest.fixture
-def gunicorn(file: Path, tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def gunicorn_over(module: str, environ: dict[str, str]) -> Iterator[str]:
     """Two workers of a preloaded application; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environ = os.environ | {
-        "PRELOADED_FLAGS": str(file),
-        "PRELOADED_KILL": str(tmp_path / "kill"),
-        "PYTHONPATH": str(ROOT),
-    }
     command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
-        [*command, "--log-level", "error", "tests.integration.openfeature.preloaded:application"],
-        env=environ,
+        [*command, "--log-level", "error", f"{module}:application"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
-    yield f"http://127.0.0.1:{port}/"
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=20)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+@pytest.fixture
+def gunicorn(file: Path, tmp_path: Path) -> Iterator[str]:
+    """One whose provider is ours."""
+    environ = {"PRELOADED_FLAGS": str(file), "PRELOADED_KILL": str(tmp_path / "kill")}
+    with gunicorn_over("tests.integration.openfeature.preloaded", environ) as address:
+        yield address
 
 
 def ask(address: str) -> dict[str, Any]:
