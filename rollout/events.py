@@ -26,6 +26,7 @@ __all__ = [
     "RunnerTold",
     "SnapshotLoaded",
     "SourceProblem",
+    "TripCleared",
     "emit",
     "report_failures_to",
 ]
@@ -108,6 +109,25 @@ class RunnerTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TripCleared:
+    """A person says that what tripped a host is mended. Without a plan there is no journal but this.
+
+    Args:
+        flag: The flag whose deliveries that host sends.
+        actor: Who; not who last let units in, where a journal knows.
+        authenticated: Whether somebody checked that it was really they.
+        reason: What was mended.
+        found: What had been found first: a kind and a masked place, never the value.
+    """
+
+    flag: str
+    actor: str
+    authenticated: bool
+    reason: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverFailed:
     """An observer raised. Names only: what it was given and what it said may hold anything."""
 
@@ -117,7 +137,14 @@ class ObserverFailed:
 
 
 Fact: TypeAlias = (
-    Evaluated | SnapshotLoaded | SourceProblem | RolloutChanged | JournalGrew | RunnerNews | RunnerTold
+    Evaluated
+    | SnapshotLoaded
+    | SourceProblem
+    | RolloutChanged
+    | JournalGrew
+    | RunnerNews
+    | RunnerTold
+    | TripCleared
 )
 Observer: TypeAlias = Callable[[Fact], None]
 

@@ -119,8 +119,12 @@ def _clear(by: Actor, person: Person, reason: str) -> Said:
     done = clearing.clear_trip(by=by, reason=reason, known_as=[person.get_username()])
     if not done.was_there:
         return Said(done=False, text="This host has no trip file. Other hosts have files of their own.")
-    stands = "" if done.state is None else f" {_where(done.state)}"
-    return Said(done=True, text=f"The trip file of this host is removed.{stands} A start begins again.")
+    removed = "The trip file of this host is removed."
+    if done.state is None:
+        return Said(
+            done=True, text=f"{removed} Without a plan there is no journal: the log has who, and why."
+        )
+    return Said(done=True, text=f"{removed} {_where(done.state)} A start begins again.")
 
 
 def _where(state: RolloutState) -> str:

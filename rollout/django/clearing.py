@@ -1,20 +1,22 @@
 """Clear a trip: a person other than the one whose rollout it was says that what tripped is mended.
 
 One door for the admin and the command line. Invariants: the rollback is written before the trip can be
-cleared, and the clearing is in the journal before the file goes; whoever last let units in cannot clear
-alone; clearing lets nothing through. Explained in docs/how-to/clear-a-trip.md.
+cleared; the clearing is in the journal, and without a plan in the log, before the file goes; whoever last let
+units in cannot clear alone; clearing lets nothing through. Explained in docs/how-to/clear-a-trip.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rollout.actor import MACHINE, Actor, clean_reason
 from rollout.commands import ClearTrip
 from rollout.django import conf, driving, tripping, wiring
 from rollout.errors import ConfigError
+from rollout.events import TripCleared, emit
 from rollout.journal import JournalEntry
+from rollout.observers.log import LogObserver
 from rollout.rollout_state import Cause, RolloutState
 from rollout.sources.kill import KillFile
 from rollout.sources.trip import Trip, Tripwire
@@ -58,7 +60,7 @@ def let_in_by(entries: Iterable[JournalEntry]) -> str:
 
 
 def clear_trip(*, by: Actor, reason: str, known_as: Iterable[str] = ()) -> Cleared:
-    """Write into the journal that the trip is cleared, then remove this host's trip file.
+    """Write into journal and log that the trip is cleared, then remove this host's trip file.
 
     Args:
         by: Who clears. Not who last let units in.
@@ -76,11 +78,25 @@ def clear_trip(*, by: Actor, reason: str, known_as: Iterable[str] = ()) -> Clear
     if by.name == MACHINE.name:
         raise ConfigError("actor", f"{MACHINE.name!r} is the machine's own name; say who you are")
     trips = wire.trips()
-    if wire.state().killed and conf.current().state_database is not None:
-        state = _written(by, reason, names={by.name, *known_as})
+    if wire.state().killed:
+        if conf.current().state_database is not None:
+            state = _written(by, reason, names={by.name, *known_as})
+        _tell(by, reason, trips)
     was_there = wire.clear()
     wiring.built().switches.state()  # this process's latch goes with the file
     return Cleared(trips=trips, was_there=was_there, state=state)
+
+
+def _tell(by: Actor, reason: str, trips: Sequence[Trip]) -> None:
+    first = trips[0] if trips else None
+    cleared = TripCleared(
+        flag=conf.current().flag,
+        actor=by.name,
+        authenticated=by.authenticated,
+        reason=reason,
+        found="" if first is None else f"{first.kind}:{first.place}",
+    )
+    emit(LogObserver(), cleared)
 
 
 def _written(by: Actor, reason: str, *, names: set[str]) -> RolloutState:

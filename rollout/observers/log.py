@@ -22,6 +22,7 @@ from rollout.events import (
     RunnerTold,
     SnapshotLoaded,
     SourceProblem,
+    TripCleared,
     report_failures_to,
 )
 
@@ -74,6 +75,12 @@ class LogObserver:
                 plain(fact.flag),
                 fact.version,
                 plain(fact.head),
+            )
+        elif isinstance(fact, TripCleared):
+            self._webhooks.warning(
+                "Rollout trip cleared: flag=%s, actor=%s, authenticated=%s, found=%s, reason=%s",
+                *(plain(fact.flag), plain(fact.actor), fact.authenticated),
+                *(plain(fact.found), plain(fact.reason)),
             )
         elif isinstance(fact, RunnerTold):
             self._webhooks.info(

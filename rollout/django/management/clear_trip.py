@@ -44,6 +44,10 @@ def clear_trip(options: dict[str, Any]) -> Answer:
             f"{state.flag} is {state.state}; `rollout start` begins again."
             " Other hosts have files of their own."
         )
+    elif done.was_there:
+        lines.append(
+            "Without a plan there is no journal: the log has who, and why (`Rollout trip cleared: …`)."
+        )
     data = {
         "path": path,
         "was_there": done.was_there,

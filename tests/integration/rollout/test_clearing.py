@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from rollout.actor import MACHINE, Actor
 from rollout.commands import Start
@@ -113,6 +114,24 @@ def test_without_a_trip_there_is_nothing_to_clear(world: World) -> None:
     done = clearing.clear_trip(by=BERT, reason=REASON)
 
     assert (done.was_there, done.trips, causes()) == (False, (), before)
+
+
+def test_without_a_plan_the_log_has_who_and_why(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Contract §8: another named actor and a reason; where no journal is kept, outside the database."""
+    flags = {"tournament-webhooks": {"percentage": "100"}}
+    with override_settings(ROLLOUT={"FLAGS": flags, "KILL_FILE": str(tmp_path / "kill")}):
+        code, text = run("clear-trip", "--actor", "bert", "--reason", REASON)
+        again = run("clear-trip", "--actor", "bert", "--reason", REASON)
+
+    told = [record.getMessage() for record in caplog.records if "trip cleared" in record.getMessage()]
+    assert (code, again[0], (tmp_path / "kill.trip").exists()) == (0, 0, False)
+    assert "Without a plan there is no journal: the log has who, and why" in text
+    assert told == [
+        "Rollout trip cleared: flag=tournament-webhooks, actor=bert, authenticated=False,"
+        " found=address:data.recipient_count, reason=the%20note%20is%20an%20id%20now"
+    ]
 
 
 def test_a_file_that_stays_is_told_and_stops_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rollout.events import (
     RolloutChanged,
     SnapshotLoaded,
     SourceProblem,
+    TripCleared,
     emit,
 )
 from rollout.observers import log
@@ -47,6 +48,22 @@ def test_a_change_of_the_rollout_is_a_warning(caplog: pytest.LogCaptureFixture) 
             "reason=24%20h%20clean",
         )
     ]
+
+
+def test_a_trip_that_is_cleared_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Who, whether they were checked, what was found and mended; nothing personal, whatever they say."""
+    cleared = TripCleared(
+        flag="f", actor="bert", authenticated=False, reason="the email is gone", found="address:data.*"
+    )
+
+    found = lines(caplog, cleared)
+
+    line = (
+        "Rollout trip cleared: flag=f, actor=bert, authenticated=False, found=address:data.%2A,"
+        " reason=the%20%65mail%20is%20gone"
+    )
+    assert found == [("webhooks", logging.WARNING, line)]
+    assert not PERSONAL.search(line)
 
 
 def test_a_load_is_information_and_a_problem_an_error(caplog: pytest.LogCaptureFixture) -> None:
