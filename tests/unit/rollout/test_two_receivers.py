@@ -69,7 +69,7 @@ def test_the_second_one_away_rolls_back() -> None:
 def test_the_success_rate_decides_what_half_of_the_receivers_cannot(
     is_answering: bool, has_breaker: bool, per_minute: int, measure: str
 ) -> None:
-    """What a breaker refuses is no sample; without one, or with answers of 5xx, half fails: taken for ours."""
+    """What a breaker refuses is no sample; without one, or with answers of 5xx, half fails: that is ours."""
     health = Health(success=0.0, is_answering=is_answering)
     fault = Fault(health=health, lasts=HALF_AN_HOUR * 60.0, endpoints=1)
     world = World(
