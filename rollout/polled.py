@@ -127,8 +127,8 @@ def control(flag: str, version: int, epoch: int, ceiling: str, *, shadow: bool) 
     return Control(flag=FlagKey(flag), version=version, epoch=epoch, ceiling=highest, shadow=shadow)
 
 
-def dumps(polled: Polled) -> str:
-    """Return what is worth keeping over a restart, as one line of JSON."""
+def dumps(polled: Polled, *, environment: str) -> str:
+    """Return what is worth keeping over a restart, as one line of JSON, with whose it is."""
     rows = [
         {
             "flag": each.flag,
@@ -141,6 +141,7 @@ def dumps(polled: Polled) -> str:
     ]
     data = {
         "schema": SCHEMA,
+        "environment": environment,
         "controls": rows,
         "configuration": polled.configuration,
         "configuration_version": polled.configuration_version,
@@ -148,21 +149,22 @@ def dumps(polled: Polled) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
 
-def loads(text: str) -> Polled:
+def loads(text: str, *, environment: str) -> Polled:
     """Read what `dumps` wrote; nothing in it is confirmed.
 
     Raises:
-        ConfigError: It is not that.
+        ConfigError: It is not that, or not of *environment*: two on one host may be told one path.
     """
     try:
         data: object = json.loads(text)
     except (ValueError, RecursionError):
         raise ConfigError("last known good", "is no JSON") from None
-    table = Table(
-        data, path="last known good", known=("schema", "controls", "configuration", "configuration_version")
-    )
+    known = ("schema", "environment", "controls", "configuration", "configuration_version")
+    table = Table(data, path="last known good", known=known)
     if table.whole("schema") != SCHEMA:
         raise ConfigError("last known good", f"must have the schema {SCHEMA}")
+    if table.text("environment") != environment:
+        raise ConfigError("last known good", "is another environment's")
     rows = table.value("controls")
     if not isinstance(rows, list):
         raise ConfigError("last known good.controls", "must be a list")

@@ -173,7 +173,8 @@ class DatabasePoll:
         if self._kept is None:
             return Polled()
         try:
-            return values.loads(self._kept.read_text(encoding="utf-8"))
+            text = self._kept.read_text(encoding="utf-8")
+            return values.loads(text, environment=self._environment)
         except FileNotFoundError:
             return Polled()
         except (OSError, ValueError, ConfigError) as error:
@@ -184,7 +185,7 @@ class DatabasePoll:
         """Leave what is in force for the next process, in one step; the database stays the truth."""
         if self._kept is None:
             return
-        text = values.dumps(polled)
+        text = values.dumps(polled, environment=self._environment)
         try:
             if self._kept.exists() and self._kept.read_text(encoding="utf-8") == text:
                 return

@@ -164,6 +164,28 @@ def test_a_cold_start_with_the_database_away_goes_by_the_disk(
     assert not cold.is_confirmed()
 
 
+def test_what_another_environment_left_on_disk_is_no_knowledge(
+    poll: DatabasePoll, table: Table, told: list[Fact], clock: ManualClock, tmp_path: Path
+) -> None:
+    """One host, one path, two environments: a ceiling of the one is never in force in the other."""
+    poll.ceilings()
+    table.away = True
+
+    other = DatabasePoll(
+        table,
+        environment="staging",
+        kept=str(tmp_path / "kept.json"),
+        monotonic=clock,
+        observer=told.append,
+    )
+
+    with pytest.raises(Unreadable):
+        other.ceilings()
+    table.away, table.rows = False, [(FLAG, "1", "1", "50", "0")]
+    clock.advance(1)
+    assert (other.ceilings(), other.is_confirmed()) == ({FLAG: HALF}, True)
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", '{"schema": 9}', "\xff"], ids=["empty", "cut", "newer", "bytes"]
 )

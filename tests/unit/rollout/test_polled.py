@@ -152,7 +152,7 @@ def test_what_is_kept_on_disk_comes_back_unconfirmed() -> None:
         configuration='{"schema":1}', configuration_version=3, confirmed_at=10.0,
     )  # fmt: skip
 
-    back = polled.loads(polled.dumps(known))
+    back = polled.loads(polled.dumps(known, environment="test"), environment="test")
 
     assert (back.controls, back.configuration, back.configuration_version) == (
         known.controls,
@@ -166,13 +166,15 @@ def test_what_is_kept_on_disk_comes_back_unconfirmed() -> None:
     "text",
     [
         "", "[]", "{}", "[" * 100_000,
-        '{"schema":2,"controls":[],"configuration":"","configuration_version":0}',
-        '{"schema":1,"controls":{},"configuration":"","configuration_version":0}',
-        '{"schema":1,"controls":[{}],"configuration":"","configuration_version":0}',
+        '{"schema":2,"environment":"test","controls":[],"configuration":"","configuration_version":0}',
+        '{"schema":1,"environment":"test","controls":{},"configuration":"","configuration_version":0}',
+        '{"schema":1,"environment":"test","controls":[{}],"configuration":"","configuration_version":0}',
+        '{"schema":1,"environment":"prod","controls":[],"configuration":"","configuration_version":0}',
+        '{"schema":1,"controls":[],"configuration":"","configuration_version":0}',
     ],
-    ids=["nothing", "a-list", "empty", "deep", "another-schema", "no-list", "a-bad-row"],
+    ids=["nothing", "a-list", "empty", "deep", "another-schema", "no-list", "a-bad-row", "others", "nobodys"],
 )  # fmt: skip
 def test_a_damaged_file_is_an_error_of_ours(text: str) -> None:
     """Nothing else comes out, whatever a disk holds."""
     with pytest.raises(ConfigError, match="last known good"):
-        polled.loads(text)
+        polled.loads(text, environment="test")
