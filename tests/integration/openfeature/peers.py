@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
 from ld_openfeature import LaunchDarklyProvider
 from ldclient.config import Config
 from ldclient.integrations.test_data import TestData
-from openfeature import api
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import AbstractProvider
+from unleash_openfeature_python_provider import UnleashFlagProvider
 
 FLAG = "their-flag"
 
@@ -30,8 +33,11 @@ class Peer(Protocol):
     def disables(self) -> None:
         """Have the flag off as that provider knows it."""
 
+    def close(self) -> None:
+        """End what is the peer's own."""
 
-class Flagd:
+
+class Flagd(Peer):
     """Flagd's provider in file mode: a watcher thread reads the file again when its time changes."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +80,7 @@ class Flagd:
         raise AssertionError(f"flagd did not read its file: {details}")
 
 
-class LaunchDarkly:
+class LaunchDarkly(Peer):
     """LaunchDarkly's provider over its own test data: no network."""
 
     def __init__(self, _folder: Path) -> None:
@@ -93,6 +99,61 @@ class LaunchDarkly:
         self.data.update(self.data.flag(FLAG).on(False))
 
 
-def close() -> None:
-    """Take every provider away; the watcher thread of flagd ends by itself."""
-    api.shutdown()
+class Unleash(Peer):
+    """Unleash's client over a server of the test's own, which it asks every second, the least there is."""
+
+    def __init__(self, folder: Path) -> None:
+        from UnleashClient.cache import FileCache
+
+        self.body = b""
+        self._serve(share=100)
+        peer = self
+
+        class Server(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(peer.body)))
+                self.end_headers()
+                self.wfile.write(peer.body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.provider = UnleashFlagProvider(
+            f"http://127.0.0.1:{self.server.server_port}/api",
+            "test",
+            cache=FileCache("test", directory=str(folder / "unleash")),
+            refresh_interval=1,
+            request_retries=0,
+            disable_metrics=True,
+            disable_registration=True,
+        )
+
+    def _serve(self, *, share: int, enabled: bool = True) -> None:
+        parameters = {"rollout": str(share), "stickiness": "userId", "groupId": FLAG}
+        strategy = {"name": "flexibleRollout", "parameters": parameters}
+        feature = {"name": FLAG, "enabled": enabled, "strategies": [strategy]}
+        self.body = json.dumps({"version": 2, "features": [feature]}).encode()
+
+    def says(self, value: bool) -> None:
+        """Have the server say so, and wait until it was asked."""
+        self._serve(share=100 if value else 0)
+        self._until(value)
+
+    def disables(self) -> None:
+        """Disable the feature."""
+        self._serve(share=100, enabled=False)
+        self._until(False)
+
+    def _until(self, value: bool) -> None:
+        until = time.monotonic() + 10
+        while self.provider.resolve_boolean_details(FLAG, False, EvaluationContext("1")).value is not value:
+            assert time.monotonic() < until, "Unleash did not ask its server"
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """End the server."""
+        self.server.shutdown()
+        self.server.server_close()

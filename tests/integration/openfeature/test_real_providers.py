@@ -1,7 +1,8 @@
-"""Gated by flagd (file mode) and by LaunchDarkly (test data), under our kill switch, ceiling and guard."""
+"""Gated by flagd (file), LaunchDarkly (test data), Unleash (its client), under our switch, ceiling, guard."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,23 @@ from rollout.stores.memory import MemoryRolloutStore
 from rollout.testing import ManualClock
 from rollout.watch import Watch
 from tests.guarding import BEGIN, WELL, row
-from tests.integration.openfeature.peers import FLAG, Flagd, LaunchDarkly, Peer
+from tests.integration.openfeature.peers import FLAG, Flagd, LaunchDarkly, Peer, Unleash
 
 KEY, DOMAIN = FlagKey("tournament-webhooks"), "peer"
 
 
-@pytest.fixture(params=[Flagd, LaunchDarkly], ids=["flagd", "launchdarkly"])
+FRANK = [pytest.param(Flagd, id="flagd"), pytest.param(LaunchDarkly, id="launchdarkly")]
+UNLEASH = pytest.param(Unleash, id="unleash", marks=pytest.mark.network)
+
+
+@pytest.fixture(params=[*FRANK, UNLEASH])
 def peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
     """A real provider that lets everybody in, and is ready."""
     made: Peer = request.param(tmp_path)
     api.set_provider_and_wait(made.provider, DOMAIN)
     yield made
     api.shutdown()
+    made.close()
 
 
 def gate(folder: Path, *, flag: str = FLAG, **options: Any) -> Gate:
@@ -58,6 +64,7 @@ def test_it_decides_and_its_change_is_seen(peer: Peer, tmp_path: Path) -> None:
     assert asked(101).value
 
 
+@pytest.mark.parametrize("peer", FRANK, indirect=True)
 def test_disabled_there_is_disabled_here(peer: Peer, tmp_path: Path) -> None:
     """What attributes let in is held too."""
     asked = gate(tmp_path)
@@ -70,6 +77,46 @@ def test_disabled_there_is_disabled_here(peer: Peer, tmp_path: Path) -> None:
     assert (held.value, held.reason) == (False, Reason.DISABLED)
 
 
+@pytest.mark.parametrize("peer", [UNLEASH], indirect=True)
+def test_unleash_does_not_say_why_it_is_off(peer: Peer, tmp_path: Path) -> None:
+    """Disabled, or not there, is one bare no: what attributes let in only our own controls can hold."""
+    asked = gate(tmp_path)
+    by_attributes, by_unit = asked(101, attributes={"region": "eu"}), asked(101)
+
+    peer.disables()
+    missing = gate(tmp_path, flag="missing")(101)
+    held = asked.recheck("101", admitted_by=by_unit.reason)
+    sent = asked.recheck("101", admitted_by=by_attributes.reason)
+    KillFile(str(tmp_path / "kill")).pull("test")
+    killed = asked.recheck("101", admitted_by=by_attributes.reason)
+
+    assert by_attributes.reason is Reason.TARGETING_MATCH
+    assert (missing.value, missing.reason, missing.error_code) == (False, Reason.UNKNOWN, None)
+    assert (held.value, held.reason, held.error_code) == (False, Reason.UNKNOWN, None)
+    assert sent.value
+    assert (killed.value, killed.reason) == (False, Reason.DISABLED)
+
+
+@pytest.mark.parametrize("peer", [UNLEASH], indirect=True)
+def test_unleash_that_lost_its_server_goes_on_and_our_switch_stops_it(
+    peer: Peer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never says that it is stale, so that nobody can know: the kill switch stands above."""
+    asked = gate(tmp_path)
+
+    peer.close()
+    until = time.monotonic() + 10
+    while "fetch failed" not in caplog.text:
+        assert time.monotonic() < until, "Unleash did not ask its server"
+        time.sleep(0.01)
+    after = asked(101).value
+    KillFile(str(tmp_path / "kill")).pull("test")
+
+    assert after
+    assert not asked(101).value
+
+
+@pytest.mark.parametrize("peer", FRANK, indirect=True)
 def test_a_flag_it_does_not_have_is_off(peer: Peer, tmp_path: Path) -> None:
     """With its code."""
     decision = gate(tmp_path, flag="missing")(101)
