@@ -14,12 +14,24 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import Protocol
 
 from rollout.percentage import POSITIONS
 
-__all__ = ["ALGORITHMS", "POSITION_BYTES", "Digest", "is_in", "limit", "position", "position_of", "prefix"]
+__all__ = [
+    "ALGORITHMS",
+    "POSITION_BYTES",
+    "SHORT",
+    "SHORT_BYTES",
+    "Digest",
+    "is_in",
+    "limit",
+    "position",
+    "position_of",
+    "prefix",
+]
 
 #: How much of the digest is the position: 8 bytes, big-endian.
 POSITION_BYTES = 8
@@ -42,6 +54,29 @@ class Digest(Protocol):
 #: Every way of bucketing there is, by name: the hash of "{salt}:{unit}". An entry is never changed or
 #: removed.
 ALGORITHMS: Mapping[str, Callable[[bytes], Digest]] = MappingProxyType({"r1": hashlib.sha256})
+
+#: What SHA-256 takes in one block: 64 bytes less its padding. Source: FIPS 180-4, 5.1.1.
+SHORT_BYTES = 55
+
+
+def _short_sha256() -> Callable[[bytes], Digest]:
+    """Return the SHA-256 that is the fastest for one block.
+
+    CPython's own, which `hashlib` takes where OpenSSL has none: it is set up sooner, by a tenth of the whole
+    or more. From two blocks on OpenSSL's is faster, by a third. `_sha2` since 3.12, `_sha256` before; a build
+    may leave it out.
+    """
+    for name in ("_sha2", "_sha256"):
+        try:
+            found: Callable[[bytes], Digest] = import_module(name).sha256
+        except (ImportError, AttributeError):
+            continue
+        return found
+    return hashlib.sha256
+
+
+#: The same hashes, sooner where the data has at most `SHORT_BYTES`; right for any length.
+SHORT: Mapping[str, Callable[[bytes], Digest]] = MappingProxyType({"r1": _short_sha256()})
 
 
 def prefix(salt: str) -> bytes:

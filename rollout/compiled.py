@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from rollout.bucketing import ALGORITHMS, Digest, limit, position_of, prefix
+from rollout.bucketing import ALGORITHMS, SHORT, SHORT_BYTES, Digest, limit, position_of, prefix
 from rollout.context import unit_text
 from rollout.controls import Controls
 from rollout.decision import Decision, ErrorCode, Reason
@@ -38,8 +38,9 @@ _WITHOUT_POSITION = frozenset({Reason.TARGETING_MATCH, Reason.STATIC})
 _BY_DEFAULT = frozenset({Reason.SPLIT, Reason.DEFAULT})
 _ASKED = _BY_DEFAULT | {Reason.TARGETING_MATCH}
 _new = tuple.__new__
-# Integers below it have a text at once.
+# Integers below it have a text at once, of at most so many characters.
 _PLAIN = 2**63
+_PLAIN_CHARACTERS = 20
 
 _MASTER_OFF = Stop(Reason.DISABLED, None, "master switch")
 _MASTER_UNKNOWN = Stop(Reason.ERROR, ErrorCode.PARSE_ERROR, "master switch: neither on nor off")
@@ -67,8 +68,8 @@ class Compiled:
     """
 
     __slots__ = (
-        *("flag", "forced", "hash", "integer", "key", "killed", "known", "limit", "percentage", "prefix"),
-        *("steps", "stop", "threshold", "unsure", "variants", "version"),
+        *("flag", "forced", "hash", "hash_integer", "integer", "key", "killed", "known", "limit"),
+        *("percentage", "prefix", "steps", "stop", "threshold", "unsure", "variants", "version"),
     )
 
     def __init__(
@@ -103,6 +104,10 @@ class Compiled:
         self.percentage = "no percentage"
         if flag is not None and self.known:
             self.hash = ALGORITHMS[flag.algorithm]
+        #: The same for integers, which most salts leave room for in a short text.
+        self.hash_integer = self.hash
+        if flag is not None and self.known and len(self.prefix) + _PLAIN_CHARACTERS <= SHORT_BYTES:
+            self.hash_integer = SHORT[flag.algorithm]
         if flag is not None and self.stop is None:
             self._open(flag, controls.ceilings.get(key))
 
@@ -124,14 +129,13 @@ class Compiled:
             Exception: *unit* cannot be used; the caller answers off.
         """
         # A rule needs an attribute, so that without any none matches, and none is asked.
-        data = (
-            self.integer % unit
-            if type(unit) is int
-            else self.prefix + unit_text(unit, flag=self.key).encode()
-        )
+        if type(unit) is int:
+            data, hashed = self.integer % unit, self.hash_integer
+        else:
+            data, hashed = self.prefix + unit_text(unit, flag=self.key).encode(), self.hash
         if self.forced is not None and (forced := self.forced.get(data)) is not None:
             return forced
-        return self.hash(data).digest() < self.limit
+        return hashed(data).digest() < self.limit
 
     def decide(self, unit: object, attributes: object, *, master: bool | None) -> Decision:
         """Decide for one unit; see `evaluator.evaluate`. Raises only where an attribute's own code does."""
@@ -147,7 +151,7 @@ class Compiled:
         except RolloutError as error:
             return self._unusable(error)
         data = self.prefix + text.encode()
-        position = position_of(self.hash(data).digest())[0]
+        position = position_of((self.hash_integer if plain else self.hash)(data).digest())[0]
         reason, detail, threshold = _MATCH, "", self.threshold
         if self.forced is not None and (forced := self.forced.get(data)) is not None:
             on, detail, threshold = forced, "forced on" if forced else "forced off", None

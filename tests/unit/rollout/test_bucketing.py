@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rollout.bucketing import ALGORITHMS, is_in, limit, position, prefix
+from rollout import bucketing
+from rollout.bucketing import ALGORITHMS, SHORT, SHORT_BYTES, is_in, limit, position, prefix
 from rollout.context import unit_text
 from rollout.decision import Decision, Reason
 from rollout.percentage import Percentage
@@ -106,3 +107,25 @@ def test_r1_is_the_only_algorithm() -> None:
     assert list(ALGORITHMS) == ["r1"]
     with pytest.raises(TypeError):
         ALGORITHMS["r1"] = hashlib.md5  # type: ignore[index]
+
+
+def test_the_short_hash_is_the_same_hash() -> None:
+    """What is quicker for one block deals nobody again, in one block and beyond it."""
+    datas = [b"\xc3\xbc" * 200 + b":17", *(b"x" * length for length in range(3 * SHORT_BYTES))]
+
+    assert set(SHORT) == set(ALGORITHMS)
+    for name, hashed in SHORT.items():
+        assert [hashed(data).digest() for data in datas] == [
+            ALGORITHMS[name](data).digest() for data in datas
+        ]
+
+
+def test_a_build_without_the_short_hash_takes_the_one_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPython may be built without hashes of its own, as for FIPS."""
+
+    def missing(name: str) -> object:
+        raise ImportError(name)
+
+    monkeypatch.setattr(bucketing, "import_module", missing)
+
+    assert bucketing._short_sha256() is hashlib.sha256
