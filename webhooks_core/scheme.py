@@ -9,6 +9,7 @@ Explained in docs/reference/wire-format.md.
 from __future__ import annotations
 
 from enum import StrEnum
+from hashlib import sha256
 
 
 class Scheme(StrEnum):
@@ -23,3 +24,11 @@ class Scheme(StrEnum):
     STANDARD = "standard"
     """Standard Webhooks: HMAC-SHA256 over ``"{id}.{timestamp}." + body``, keyed with the bytes of a
     ``whsec_`` secret, once for each secret."""
+
+
+def acceptance(endpoint_id: str, url: str) -> str:
+    """Return what stands for "this endpoint, at this URL, was seen to accept the scheme `body`".
+
+    A note, not a proof: it keeps a setting from being copied to a receiver that nobody has asked.
+    """
+    return f"{endpoint_id}:{sha256(f'body {url}'.encode()).hexdigest()[:16]}"

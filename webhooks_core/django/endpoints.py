@@ -20,6 +20,7 @@ from webhooks_core.django.values import (
     matching,
     number,
     one_of,
+    several,
     shown,
     unknown_key,
 )
@@ -28,7 +29,7 @@ from webhooks_core.envelope import EVENT_NAME
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing
 from webhooks_core.rate import MOST_PER_SECOND
-from webhooks_core.scheme import Scheme
+from webhooks_core.scheme import Scheme, acceptance
 
 KEYS = (
     "URL",
@@ -50,6 +51,8 @@ _endpoint_id = matching(ENDPOINT_ID, "must be 1 to 64 of A-Z a-z 0-9 . _ - and b
 read_timeout = number(above=0, at_most=60)
 read_rate = number(above=0, at_most=MOST_PER_SECOND)
 read_scheme = one_of(scheme.value for scheme in Scheme)
+_acceptance = matching(r"[A-Za-z0-9._-]{1,64}:[0-9a-f]{16}", "must be what `webhooks send-test` has printed")
+read_acceptances = several(_acceptance, at_most=1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class Defaults:
     """What an endpoint takes over from the settings around it."""
 
     scheme: str
+    body_accepted: tuple[str, ...]
     timeout_seconds: float
     rate: float | None
     user_agent: str
@@ -167,6 +171,7 @@ def read_endpoints(
         if endpoint is not None:
             found[name] = endpoint
     _cross_check(reading, found, events)
+    _refuse_untried(reading, found, accepted=defaults.body_accepted)
     return found
 
 
@@ -200,6 +205,20 @@ def _cross_check(
             if events and event not in events:
                 spot = Spot(id="webhooks.E021", setting=f'{PLACE}["{name}"]["EVENTS"]', raw=event)
                 reading.add(spot, f'"{event}" {unknown_key(event, events)}; see WEBHOOKS["EVENTS"]')
+
+
+def _refuse_untried(
+    reading: Reading, endpoints: Mapping[str, EndpointSettings], *, accepted: Iterable[str]
+) -> None:
+    """Note each endpoint of scheme `body` that was not seen to accept it (contract §10, level 3)."""
+    for name, endpoint in endpoints.items():
+        if endpoint.scheme == Scheme.BODY and acceptance(name, endpoint.url) not in accepted:
+            spot = Spot(id="webhooks.E048", setting='WEBHOOKS["BODY_ACCEPTED"]', raw=accepted or None)
+            reading.add(
+                spot,
+                f'endpoint "{name}" was not seen to accept its scheme body at this URL: with another one set,'
+                f" run `webhooks send-test --scheme body --endpoint {name}`, which prints what to list here",
+            )
 
 
 def _read_endpoint(

@@ -16,6 +16,7 @@ from webhooks_core.django.endpoints import (
     PLACE,
     Defaults,
     EndpointSettings,
+    read_acceptances,
     read_endpoints,
     read_file,
     read_rate,
@@ -59,6 +60,7 @@ TABLE = (
     "EVENTS",
     "ENGINE",
     "SCHEME",
+    "BODY_ACCEPTED",
     "USER_AGENT",
     "ALLOW_HTTP",
     "ALLOW_NETWORKS",
@@ -237,6 +239,7 @@ def _defaults(names: _Names, *, debug: bool) -> Defaults:
     key = names.key
     return Defaults(
         scheme=key(23, "SCHEME", read_scheme, default=Scheme.TIMESTAMPED.value),
+        body_accepted=key(48, "BODY_ACCEPTED", read_acceptances, default=()),
         timeout_seconds=names.flat(7, "WEBHOOK_TIMEOUT", read_timeout, default=DEFAULT_TIMEOUT_SECONDS),
         rate=key(45, "RATE", read_rate, default=None),
         user_agent=key(25, "USER_AGENT", _user_agent, default=DEFAULT_USER_AGENT),

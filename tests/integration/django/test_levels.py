@@ -139,13 +139,32 @@ def test_level_3_is_let_through_by_a_receiver_of_the_older_contract(receiver: Co
     with receiver():
         code, said = send_test("--scheme", "body")
         in_force = wiring.sending().endpoints["default"].scheme
-    with receiver(SCHEME="body"), override_settings(WEBHOOK_CB_MAX_FAILS=9999):
+    body = {"SCHEME": "body", "BODY_ACCEPTED": [said["body_accepted"]]}
+    with receiver(**body), override_settings(WEBHOOK_CB_MAX_FAILS=9999):
         sent = send()
 
     assert (code, said["accepted"], verifies) == (0, True, [True])
     assert in_force == "timestamped"  # a try changes nothing
     assert sent
     assert len(receiving.received) == 1
+
+
+@pytest.mark.parametrize("listed", [[], ["default:0123456789abcdef"]], ids=["none", "of-another-url"])
+def test_level_3_in_the_settings_alone_is_refused_by_a_check_and_sends_nothing(
+    receiver: Configure, listed: list[str]
+) -> None:
+    """Checks do not run under WSGI: the gate is closed as well, and `send-test` says what is missing."""
+    with receiver(SCHEME="body", BODY_ACCEPTED=listed):
+        errors = [message for message in checks.run_checks() if message.id == "webhooks.E048"]
+        sent = send()
+        code, said = send_test("--scheme", "body")
+
+    assert [message.level for message in errors] == [checks.ERROR]
+    assert 'endpoint "default" was not seen to accept its scheme body at this URL' in str(errors[0])
+    assert (bool(sent), sent.decision.reason) == (False, "ERROR")
+    assert (code, "webhooks send-test --scheme body --endpoint default" in said["error"]) == (4, True)
+    assert receiving.received == []
+    assert len(mail.outbox) == 1
 
 
 def test_a_scheme_cannot_be_tried_with_secrets_that_sign_no_other(receiver: Configure) -> None:

@@ -223,11 +223,3 @@ def test_the_kill_switch_stops_a_test_send(receiver: Configure, tmp_path: Any) -
 
     assert (code, said["ok"]) == (5, False)
     assert receiving.received == []
-
-
-def test_the_scheme_body_is_received_too(receiver: Configure) -> None:
-    """The runbook's level 3: no timestamp, the signature over the body alone."""
-    with receiver(SCHEME="body"):
-        dispatch("payment_verified", {"tournament_id": 101}, tournament_id=101)
-
-    assert len(receiving.received) == 1

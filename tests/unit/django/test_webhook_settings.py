@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from webhooks_core.django import conf
 from webhooks_core.errors import ConfigError
 from webhooks_core.keys import KeyRing, SecretFormat
-from webhooks_core.scheme import Scheme
+from webhooks_core.scheme import Scheme, acceptance
 
 URL = "https://api.example.com/webhooks/inbound"
 SECRET = (
@@ -47,6 +47,34 @@ def ids(found: conf.WebhookSettings) -> list[str]:
 def endpoints(**tables: object) -> dict[str, object]:
     """A WEBHOOKS dictionary with these endpoints."""
     return {"ENDPOINTS": tables}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "found"),
+    [
+        (None, ["webhooks.E048", "webhooks.E048"]),
+        ([acceptance("a", URL)], ["webhooks.E048"]),
+        ([acceptance("a", URL), acceptance("b", f"{URL}/other")], ["webhooks.E048"]),
+        ([acceptance("a", URL), acceptance("b", f"{URL}/b")], []),
+        ("a", ["webhooks.E048"] * 3),
+        (["yes"], ["webhooks.E048"] * 3),
+    ],
+    ids=["nobody", "one", "of-another-url", "both", "no-list", "no-word"],
+)
+def test_each_endpoint_of_scheme_body_must_have_been_seen_to_accept_it(
+    accepted: object, found: list[str]
+) -> None:
+    """Contract §10, level 3; an endpoint of another scheme is not asked for."""
+    tables = endpoints(
+        a={"URL": URL, "SECRET": SECRET, "SCHEME": "body"},
+        b={"URL": f"{URL}/b", "SECRET": OTHER, "SCHEME": "body"},
+        c={"URL": f"{URL}/c", "SECRET": OTHER[::-1]},
+    )
+
+    loaded = load(WEBHOOKS={**tables, "BODY_ACCEPTED": accepted})
+
+    assert ids(loaded) == found
+    assert not any(URL in str(problem) for problem in loaded.problems)
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -119,8 +147,9 @@ def test_every_key_of_an_endpoint_arrives(tmp_path: Path) -> None:
         "PROXY": "http://proxy.example.com:3128",
         "ALLOW_NETWORKS": ["10.1.0.0/16:443"],
     }
+    accepted = [acceptance("eu", URL)]
 
-    found = load(WEBHOOKS=endpoints(eu=table))
+    found = load(WEBHOOKS={**endpoints(eu=table), "BODY_ACCEPTED": accepted})
 
     built = found.endpoints["eu"].build()
     assert found.problems == ()
@@ -138,14 +167,16 @@ def test_what_stands_around_the_endpoints_is_their_default(tmp_path: Path) -> No
     """SCHEME, USER_AGENT, CA_BUNDLE and ALLOW_NETWORKS of `WEBHOOKS` hold for every endpoint."""
     pem = tmp_path / "ca.pem"
     pem.touch()
+    url = "https://10.1.2.3/in"
     around = {
         "SCHEME": "body",
+        "BODY_ACCEPTED": [acceptance("default", url)],
         "USER_AGENT": "Example/2",
         "CA_BUNDLE": pem,
         "ALLOW_NETWORKS": ["10.1.0.0/16"],
     }
 
-    found = load(WEBHOOK_ENDPOINT="https://10.1.2.3/in", WEBHOOK_SECRET=SECRET, WEBHOOKS=around)
+    found = load(WEBHOOK_ENDPOINT=url, WEBHOOK_SECRET=SECRET, WEBHOOKS=around)
 
     built = found.endpoints["default"].build()
     assert found.problems == ()

@@ -18,7 +18,7 @@ from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import seal
 from webhooks_core.errors import ConfigError, EnvelopeError
-from webhooks_core.scheme import Scheme
+from webhooks_core.scheme import Scheme, acceptance
 from webhooks_core.signer import SIGNATURE
 from webhooks_core.transport.base import Request, Response, Transport
 
@@ -111,10 +111,14 @@ def _verdict(answer: Answer, endpoint: Endpoint) -> Answer:
         " delivery would end like this one."
     )
     code = Exit.DONE if accepts else Exit.REFUSED
+    lines, data = [*answer.lines, said], {**answer.data, "accepted": accepts}
+    if accepts and endpoint.scheme is Scheme.BODY:
+        data["body_accepted"] = seen = acceptance(endpoint.id, endpoint.url)
+        lines.append(f'It may be set once WEBHOOKS["BODY_ACCEPTED"] lists "{seen}".')
     return Answer(
         code=code,
-        lines=[*answer.lines, said],
-        data={**answer.data, "accepted": accepts},
+        lines=lines,
+        data=data,
         is_report=answer.is_report,
     )
 
