@@ -35,7 +35,8 @@ PEER_UNITS = 2_000
 FLAGS = 10_000
 MOST_SECONDS = 0.3
 MOST_MEBIBYTES = 15.0
-KEY = FlagKey("tournament-webhooks")
+# The same flag at the same percentage for everybody.
+KEY, PERCENTAGE = FlagKey(flag_peers.FLAG), Percentage.parse(flag_peers.PERCENT)
 MIDDLE = "flag-05000"
 # Too slow for nine rounds.
 ONCE = "launchdarkly (file)"
@@ -60,7 +61,7 @@ def each_unit(ask: Callable[[int], object], units: int) -> Callable[[], float]:
 
 def three_lines() -> Callable[[int], bool]:
     """What one writes by hand."""
-    flags = {KEY: (str(KEY), Percentage.parse(5).threshold)}
+    flags = {KEY: (str(KEY), PERCENTAGE.threshold)}
 
     def is_on(unit: int) -> bool:
         salt, threshold = flags[KEY]
@@ -70,34 +71,28 @@ def three_lines() -> Callable[[int], bool]:
     return is_on
 
 
-def growthbook() -> tuple[Callable[[int], bool], Callable[[int], bool]]:
-    """Growthbook with an instance for each unit, and with one for all."""
-    features = {
-        KEY: {"defaultValue": False, "rules": [{"force": True, "coverage": 0.05, "hashAttribute": "id"}]}
-    }
-    shared = GrowthBook(features=features)
-
-    def anew(unit: int) -> bool:
-        return bool(GrowthBook(attributes={"id": str(unit)}, features=features).is_on(KEY))
+def growthbook_again() -> Callable[[int], bool]:
+    """Growthbook with one instance for all units."""
+    shared = GrowthBook(features=flag_peers.growthbook_features())
 
     def again(unit: int) -> bool:
         shared.set_attributes({"id": str(unit)})
         return bool(shared.is_on(KEY))
 
-    return anew, again
+    return again
 
 
 def gate_of(directory: Path) -> Gate:
     """Return a gate with everything that production has."""
     path = directory / "flags.json"
-    flag = Flag(key=KEY, percentage=Percentage.parse(5))
+    flag = Flag(key=KEY, percentage=PERCENTAGE)
     path.write_text(dumps(FlagSet(flags={KEY: flag}, version=1)))
     switch = {"on": True}
     live = LiveFlags(
         FileSource(path),
         kill=KillFile(str(directory / "kill")),
         master=lambda: switch["on"],
-        ceilings=lambda: {KEY: Percentage.parse(50)},
+        ceilings=lambda: {KEY: Percentage.parse(75)},
     )
     return Gate(KEY, live)
 
@@ -111,9 +106,8 @@ def check(gate: Gate, by_hand: Callable[[int], bool]) -> None:
 def evaluating(directory: Path) -> bool:
     gate, by_hand = gate_of(directory), three_lines()
     check(gate, by_hand)
-    anew, again = growthbook()
     peers = {
-        "growthbook, one a unit": anew,
+        "growthbook, one a unit": flag_peers.growthbook(),
         "flagd-core": flag_peers.flagd_core(),
         "launchdarkly (file)": flag_peers.launchdarkly(directory),
         "unleash": flag_peers.unleash(directory),
@@ -125,7 +119,7 @@ def evaluating(directory: Path) -> bool:
         "three lines": each_unit(by_hand, UNITS),
         "Gate.is_open": each_unit(gate.is_open, UNITS),
         "Gate (Decision)": each_unit(gate, UNITS),
-        "growthbook, one for all": each_unit(again, PEER_UNITS),
+        "growthbook, one for all": each_unit(growthbook_again(), PEER_UNITS),
     }
     figures = interleave(ours | {name: each_unit(ask, PEER_UNITS) for name, ask in peers.items()})
     return report(

@@ -132,15 +132,20 @@ def posthog() -> Ask:
 
 
 def flagsmith() -> Ask:
-    """Flagsmith's engine: a segment of a share of the identities."""
+    """Flagsmith's engine: a segment of a share of the identities.
+
+    In the form in which Flagsmith's own client hands on what its server writes, whose rules always lie in a
+    rule of the segment's, and with what the client adds for an identity without traits.
+    """
     from flag_engine.engine import get_evaluation_result
 
     condition = {"property": "", "operator": "PERCENTAGE_SPLIT", "value": str(PERCENT)}
+    rule = {"type": "ALL", "conditions": [condition], "rules": []}
     feature = {"key": "1", "name": FLAG, "enabled": False, "value": None}
     segment = {
         "key": "1",
         "name": "share",
-        "rules": [{"type": "ALL", "conditions": [condition], "rules": []}],
+        "rules": [{"type": "ALL", "conditions": [], "rules": [rule]}],
         "overrides": [{**feature, "enabled": True}],
     }
     fixed: dict[str, Any] = {
@@ -150,7 +155,8 @@ def flagsmith() -> Ask:
     }
 
     def ask(unit: int) -> object:
-        context = {**fixed, "identity": {"identifier": str(unit), "key": f"bench_{unit}"}}
+        identity = {"identifier": str(unit), "key": f"bench_{unit}", "traits": {}}
+        context = {**fixed, "identity": identity}
         return get_evaluation_result(context)["flags"][FLAG]["enabled"]
 
     return ask
