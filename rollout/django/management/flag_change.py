@@ -188,6 +188,8 @@ def _not_ours(found: conf.RolloutSettings) -> Answer:
         conf.SourceName.SETTINGS: 'ROLLOUT["FLAGS"] in the settings',
         conf.SourceName.ENVIRONMENT: f"the environment variable {variable_of(found.flag)}",
         conf.SourceName.FILE: 'the file of ROLLOUT["FILE"], which is not set,',
+        conf.SourceName.DATABASE: "the database (rollout_configuration)",
+        conf.SourceName.OPENFEATURE: 'the OpenFeature provider of ROLLOUT["OPENFEATURE"]',
     }[found.source]
     owner = f"{owner} owns the percentage: change it there"
     return Answer(
