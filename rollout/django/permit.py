@@ -18,9 +18,11 @@ UNCONFIRMED = "flag state not confirmed"
 
 def send_permit(delivery: Delivery) -> Permit:
     """Ask the gate again, strictly, by what *delivery* knows."""
+    poll = built().poll
+    if poll is not None:
+        _beat_inline()  # first: the decision below obeys whatever was told
     decision = gate.recheck(delivery.unit, admitted_by=_reason(delivery.admitted_by))
     if decision:
-        poll = built().poll
         if poll is not None and not (poll.is_confirmed() and _beats()):
             return Permit(verdict=PermitVerdict.WAIT, reason=UNCONFIRMED)
         return Permit(verdict=PermitVerdict.SEND)
@@ -28,8 +30,14 @@ def send_permit(delivery: Delivery) -> Permit:
     return Permit(verdict=verdict, reason=reason_of(decision))
 
 
+def _beat_inline() -> None:
+    from rollout.django.pulse import beat_inline  # models: only where a rollout is driven by the database
+
+    beat_inline()
+
+
 def _beats() -> bool:
-    from rollout.django.pulse import beats  # models: only where a rollout is driven by the database
+    from rollout.django.pulse import beats
 
     return beats()
 

@@ -1,21 +1,26 @@
 """A sender's pulse: it looks at the state four times a second, and says which epoch it obeys.
 
-Called by each worker, in the thread that steps it, between two claims. Invariants: an epoch is told only
-after it was read, and from then on obeyed; a sender whose heartbeat could not be written for its lease starts
-no attempt, as it promises the runner. Explained in docs/explanation/flags-in-the-database.md.
+Called by each worker, in the thread that steps it, between two claims; where the engine is `inline`, before
+each attempt, since such a process has no thread to spare and is silent between its events. Invariants: an
+epoch is told only after it was read, and from then on obeyed; a sender whose heartbeat could not be written
+for its lease starts no attempt, as it promises the runner; none is written in a caller's transaction.
+Explained in docs/explanation/flags-in-the-database.md.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.core.signals import setting_changed
+from django.db import connections
 
 from rollout.django import driving, tripping, wiring
 from rollout.django.polling import STALENESS_SECONDS
 from rollout.flags import FlagKey
-from webhooks_core.django.working import installed_version
+from webhooks_core.django import conf as webhooks_conf
+from webhooks_core.django.working import installed_version, worker_name
 from webhooks_core.per_process import PerProcess
 from webhooks_core.worker import WorkerStatus
 
@@ -46,11 +51,23 @@ class Pulse:
         return self._told is not None
 
     def beats(self) -> bool:
-        """Whether the last heartbeat was written within the lease; a process without one need not."""
-        return not self.has_begun or self._monotonic() - self._told_at <= LEASE_SECONDS
+        """Whether the last heartbeat was written within the lease; a process without one need not.
+
+        Only one whose engine is `inline` must have begun: it sends, and nobody beats for it.
+        """
+        if not self.has_begun:
+            return not _sends_inline()
+        return self._monotonic() - self._told_at <= LEASE_SECONDS
 
     def __call__(self, status: WorkerStatus) -> None:
+        """Beat for a worker; see `beat`."""
+        self.beat(status.worker)
+
+    def beat(self, process: str) -> None:
         """Look, and tell what changed at once, what did not once a second.
+
+        Args:
+            process: The sender's name, without its version.
 
         Raises:
             Exception: What the database raises; the worker takes it for a failure of its outbox.
@@ -66,7 +83,7 @@ class Pulse:
         epochs = {flag: control.epoch for flag, control in polled.controls.items()}
         if epochs == self._told and now - self._told_at < BEAT_SECONDS:
             return
-        name = f"{status.worker}/{installed_version() or 'unknown'}"
+        name = f"{process}/{installed_version() or 'unknown'}"
         store.beat(name, epochs, lease_seconds=LEASE_SECONDS)
         self._told, self._told_at = epochs, now
 
@@ -84,6 +101,26 @@ setting_changed.connect(_forget, dispatch_uid="rollout.django.pulse")
 def pulse(status: WorkerStatus) -> None:
     """Beat for this process; what `WEBHOOKS["HEARTBEAT"]` names by default."""
     _pulse()(status)
+
+
+def beat_inline() -> None:
+    """Beat, where this process sends as it records and it is time to. Never raises: `beats` tells."""
+    if not _sends_inline():
+        return
+    with suppress(Exception):  # the database is away: nothing is sent once the lease has run out
+        store = driving.driving().store
+        if store is not None and _is_free(store.database.alias):
+            _pulse().beat(worker_name())
+
+
+def _sends_inline() -> bool:
+    return webhooks_conf.current().engine == "inline"
+
+
+def _is_free(alias: str) -> bool:
+    """Whether a heartbeat would be seen at once: no transaction of a caller's is open."""
+    connection = connections[alias]
+    return not connection.in_atomic_block and connection.get_autocommit()
 
 
 def beats() -> bool:
