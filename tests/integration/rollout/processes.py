@@ -29,11 +29,11 @@ def environment(world: World, kill_file: Path, **changes: Any) -> dict[str, str]
     }
 
 
-def start(world: World, kill_file: Path, *arguments: str, **changes: Any) -> Process:
-    """Start `manage.py …`."""
+def start(world: World, kill_file: Path, *arguments: str, folder: Path = ROOT, **changes: Any) -> Process:
+    """Start `manage.py …` in *folder*, where it looks for packages first."""
     process = subprocess.Popen(
         [sys.executable, "-m", "django", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env=environment(world, kill_file, **changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
