@@ -2,7 +2,8 @@
 
 A call that does not come back keeps its thread; when all are kept so, the next question fails at once, until
 one comes back. The invariants: the caller waits at most its time, whatever the call does; a call whose caller
-has gone is not begun; after a fork there are new threads. Threads are daemons: a call that hangs does not
+has gone is not begun; a process has so many threads and no more, whoever asks, and new ones after a fork; one
+that cannot be started is tried again at the next question. Threads are daemons: a call that hangs does not
 keep the process from ending. Explained in docs/how-to/gate-by-another-provider.md.
 """
 
@@ -15,11 +16,11 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TypeVar, cast
 
-__all__ = ["MOST", "Asker", "Hanging"]
+__all__ = ["MOST", "Asker", "Crew", "Hanging"]
 
 T = TypeVar("T")
 
-#: How many calls may be under way at once.
+#: How many calls may be under way at once in a process.
 MOST = 8
 
 
@@ -51,13 +52,17 @@ class _Call:
         self.done.release()
 
 
-class _Crew:
-    """The threads of one process."""
+class Crew:
+    """Threads that ask, so many at most; the first is started by the first question.
 
-    __slots__ = ("_calls", "_lock", "_lost", "_running", "_threads", "_waiting", "pid")
+    Args:
+        most: How many; 1 or more.
+    """
 
-    def __init__(self) -> None:
-        self.pid = os.getpid()
+    __slots__ = ("_calls", "_lock", "_lost", "_most", "_running", "_threads", "_waiting")
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._running: set[_Call] = set()
@@ -66,18 +71,31 @@ class _Crew:
         # Running calls whose caller no longer waits.
         self._lost = 0
 
-    def take(self, call: _Call, *, most: int) -> bool:
-        """Hand *call* to a thread, a new one where all are busy; False where every thread is lost."""
+    def take(self, call: _Call) -> None:
+        """Hand *call* to a thread, a new one where all are busy.
+
+        Raises:
+            Hanging: Every thread is lost, or there is none and none can be started.
+        """
         with self._lock:
-            if self._lost >= most:
-                return False
+            if self._lost >= self._most:
+                raise Hanging(f"{self._most} calls before have not come back")
             self._waiting += 1
-            starts = self._threads < most and len(self._running) + self._waiting > self._threads
+            starts = self._threads < self._most and len(self._running) + self._waiting > self._threads
             self._threads += starts
-        self._calls.put(call)
         if starts:
+            self._start()
+        self._calls.put(call)
+
+    def _start(self) -> None:
+        try:
             threading.Thread(target=self._work, name="rollout-asking", daemon=True).start()
-        return True
+        except (RuntimeError, MemoryError):  # the system's limit, for now
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    self._waiting -= 1
+                    raise Hanging("no thread can be started") from None
 
     def leave(self, call: _Call) -> None:
         """Stop waiting for *call*."""
@@ -104,29 +122,26 @@ class Asker:
 
     Args:
         timeout_seconds: How long to wait for an answer; above 0.
-        most: How many calls may be under way at once; 1 or more.
+        crew: Whose threads ask; None: those that the whole process shares.
     """
 
-    __slots__ = ("_crew", "_most", "_timeout_seconds")
+    __slots__ = ("_crew", "_timeout_seconds")
 
-    def __init__(self, timeout_seconds: float, *, most: int = MOST) -> None:
+    def __init__(self, timeout_seconds: float, *, crew: Crew | None = None) -> None:
         self._timeout_seconds = timeout_seconds
-        self._most = most
-        self._crew: _Crew | None = None
+        self._crew = crew
 
     def __call__(self, function: Callable[[], T]) -> T:
         """Return what *function* returns; it runs in another thread, with this one's context variables.
 
         Raises:
-            Hanging: No answer in time, or all threads wait for calls that do not come back.
+            Hanging: No answer in time, all threads wait for calls that do not come back, or none can be
+                started.
             Exception: What *function* raises.
         """
-        crew = self._crew
-        if crew is None or crew.pid != os.getpid():
-            crew = self._crew = _Crew()
+        crew = _shared if self._crew is None else self._crew
         call = _Call(function)
-        if not crew.take(call, most=self._most):
-            raise Hanging(f"{self._most} calls before have not come back")
+        crew.take(call)
         if not call.done.acquire(timeout=self._timeout_seconds):
             crew.leave(call)
             raise Hanging(f"no answer within {self._timeout_seconds:g} s")
@@ -135,3 +150,16 @@ class Asker:
         if call.error is not None:
             raise RuntimeError(f"{type(call.error).__name__} in the call") from None
         return cast("T", call.answer)
+
+
+_shared = Crew()
+
+
+def _renew() -> None:
+    """Give a forked child a crew of its own: the threads stayed with its parent, and their lock may be held."""
+    global _shared  # noqa: PLW0603 (one per process, replaced in one assignment)
+    _shared = Crew()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
+    os.register_at_fork(after_in_child=_renew)

@@ -7,7 +7,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from rollout.asking import Asker, Hanging
+from rollout import asking
+from rollout.asking import Asker, Crew, Hanging
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
 
@@ -44,7 +45,8 @@ def test_what_it_raises_comes_out(raised: BaseException, expected: type[Exceptio
 
 def test_what_hangs_costs_its_time_and_a_thread_until_none_is_left() -> None:
     """Then the next fails at once; when one comes back, asking goes on."""
-    ask, gate, back = Asker(0.01, most=2), threading.Event(), threading.Semaphore(0)
+    crew, gate, back = Crew(most=2), threading.Event(), threading.Semaphore(0)
+    ask = Asker(0.01, crew=crew)
 
     def hang() -> None:
         gate.wait(10)
@@ -58,23 +60,20 @@ def test_what_hangs_costs_its_time_and_a_thread_until_none_is_left() -> None:
     gate.set()
     assert back.acquire(timeout=5)
     assert back.acquire(timeout=5)
-    crew = ask._crew
-    assert crew is not None
     while crew._lost:
         pass
 
-    assert Asker(5, most=2)(lambda: 1) == 1
+    assert Asker(5, crew=crew)(lambda: 1) == 1
     assert crew._lost == 0
 
 
 def test_a_call_that_nobody_waits_for_is_not_begun() -> None:
     """It waited in the queue behind one that hung."""
-    ask, gate, begun = Asker(0.01, most=1), threading.Event(), []
+    crew, gate, begun = Crew(most=1), threading.Event(), []
+    ask = Asker(0.01, crew=crew)
 
     with pytest.raises(Hanging):
         ask(lambda: gate.wait(10))
-    crew = ask._crew
-    assert crew is not None
     crew._lost = 0  # as if the one before had hung a moment later than the next was asked
     with pytest.raises(Hanging):
         ask(lambda: begun.append(1))
@@ -86,13 +85,73 @@ def test_a_call_that_nobody_waits_for_is_not_begun() -> None:
     assert begun == []
 
 
-def test_after_a_fork_there_are_new_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the parent are not there any more."""
+def test_who_asks_shares_the_threads_of_the_process() -> None:
+    """However many ask, and however often they are made anew."""
+    first, second = Asker(5), Asker(1)
+
+    threads = {first(threading.current_thread), second(threading.current_thread)}
+
+    assert len(threads) == 1
+
+
+def test_many_first_questions_start_no_more_threads_than_there_may_be() -> None:
+    """All at once: each that starts a thread has been counted before."""
+    crew, gate, seen = Crew(most=3), threading.Event(), set()
+    ask = Asker(5, crew=crew)
+
+    def question() -> None:
+        gate.wait(5)
+        seen.add(threading.current_thread())
+
+    callers = [threading.Thread(target=ask, args=(question,)) for _ in range(32)]
+    for caller in callers:
+        caller.start()
+    gate.set()
+    for caller in callers:
+        caller.join(5)
+
+    assert 1 <= len(seen) <= 3
+    assert crew._threads <= 3
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as there may be threads, and once more: nothing is used up by it, nothing waits for it."""
+    crew = Crew(most=2)
+    ask, begun = Asker(5, crew=crew), []
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_more)
+        for _ in range(3):
+            with pytest.raises(Hanging, match="no thread can be started"):
+                ask(lambda: begun.append(1))
+
+    assert ask(lambda: 1) == 1
+    assert begun == []
+
+
+def test_where_one_thread_is_there_the_question_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one cannot be started."""
+    crew = Crew(most=2)
+    ask = Asker(5, crew=crew)
+    only = ask(threading.current_thread)
+
+    monkeypatch.setattr(crew, "_running", {object()})  # as if it were busy
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+
+    assert ask(threading.current_thread) is only
+
+
+def test_after_a_fork_there_are_new_threads() -> None:
+    """Those of the parent are not there any more, and its lock may be held for ever."""
     ask = Asker(5)
-    ask(lambda: 1)
-    before = ask._crew
+    before = ask(threading.current_thread)
+    asking._shared._lock.acquire()
 
-    monkeypatch.setattr("os.getpid", lambda: -1)
+    asking._renew()
 
-    assert ask(lambda: 2) == 2
-    assert ask._crew is not before
+    assert ask(threading.current_thread) is not before
+
+
+def no_more(_thread: threading.Thread) -> None:
+    """Be a system at its limit."""
+    raise RuntimeError("can't start new thread")
