@@ -45,6 +45,7 @@ _CODES = {code: ErrorCode(code.value) for code in ours.ErrorCode}
 _SPLIT, _DISABLED, _MATCH = ours.Reason.SPLIT, ours.Reason.DISABLED, ours.Reason.TARGETING_MATCH
 _BOOLEAN, _FLOAT = Kind.BOOLEAN, Kind.FLOAT
 _OF_SPLIT = Reason.SPLIT
+_MISSING = ours.ErrorCode.TARGETING_KEY_MISSING
 _WHOLE = frozenset({0, POSITIONS})
 _EVERYBODYS_KEY = (
     "the targeting key is the one of the global evaluation context, which is the whole process's: "
@@ -130,8 +131,8 @@ class RolloutProvider(AbstractProvider):
         flags: Where decisions come from; the same object may stand behind a gate.
         hooks: What `get_provider_hooks` returns.
         tracker: Hears what `client.track` is told; None: nobody does.
-        global_key: Take the targeting key of the global evaluation context for a unit. Without it that is an
-            error: a process serves many, and the SDK falls back to it where a call's own key is blank.
+        global_key: Take the targeting key of the global evaluation context for a unit. Without it that key
+            counts as none: a process serves many, and the SDK falls back to it where a call's own is blank.
     """
 
     #: It has no thread: set before a fork, it goes on in the child.
@@ -226,11 +227,17 @@ class RolloutProvider(AbstractProvider):
         self, kind: Kind, key: str, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
         unit, attributes = (None, None) if context is None else (context.targeting_key, context.attributes)
-        if unit is not None and not self._global_key and unit == get_evaluation_context().targeting_key:
-            return _error(default, ErrorCode.TARGETING_KEY_MISSING, _EVERYBODYS_KEY)
+        everybodys = (
+            unit is not None and not self._global_key and unit == get_evaluation_context().targeting_key
+        )
+        if everybodys and unit != "":  # a blank one is an error of its own, whoever's it is
+            unit = None
         decision, flag = self._flags.resolve(key, unit, attributes)
         if decision.error_code is not None:
-            return _error(default, _CODES[decision.error_code], decision.detail)
+            missing = everybodys and decision.error_code is _MISSING
+            return _error(
+                default, _CODES[decision.error_code], _EVERYBODYS_KEY if missing else decision.detail
+            )
         has = _BOOLEAN if flag is None else flag.variants.kind
         if has is not kind and (has is not Kind.INTEGER or kind is not _FLOAT):
             return _error(default, ErrorCode.TYPE_MISMATCH, f"the flag is {has}, not {kind}")
