@@ -9,9 +9,11 @@ specification wants it; nothing raises into the caller. Explained in docs/how-to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar, cast
 
+from openfeature import api
 from openfeature.evaluation_context import EvaluationContext, get_evaluation_context
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
@@ -28,7 +30,7 @@ from rollout.percentage import POSITIONS
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.variants import Kind, served
 
-__all__ = ["NAME", "RolloutProvider", "Tracker", "context"]
+__all__ = ["NAME", "RolloutProvider", "Tracker", "context", "transaction"]
 
 T = TypeVar("T")
 #: Hears of tracking: the event's name, the merged context, and the details.
@@ -77,6 +79,29 @@ def context(unit: object, **attributes: object) -> EvaluationContext:
     """
     text = "" if unit is None or unit == "" else unit_text(unit, flag="any flag")
     return EvaluationContext(_Key(text), cast("dict[str, str]", attributes))
+
+
+@contextmanager
+def transaction(unit: object, **attributes: object) -> Iterator[None]:
+    """Make *unit* the transaction's for a block: every question inside that names no unit asks for it.
+
+    Afterwards is in force what was before. The SDK's own `set_transaction_context` stays, and in a worker of
+    Celery the next task of the same thread would be asked for this one's unit. It needs a propagator:
+    `api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())`, once a process.
+
+    Args:
+        unit: An integer, a text or a UUID; a blank one stays blank, and so becomes an error.
+        attributes: What rules may ask about.
+
+    Raises:
+        InvalidContext: *unit* is neither of these.
+    """
+    before = api.get_transaction_context()
+    api.set_transaction_context(context(unit, **attributes))
+    try:
+        yield
+    finally:
+        api.set_transaction_context(before)
 
 
 class _Facts(Mapping[str, _Fact]):

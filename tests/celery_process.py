@@ -33,6 +33,7 @@ class CeleryWorld:
     database: dict[str, Any]
     receiver_port: int
     folder: Path
+    application: str = "tests.integration.celery.app"
     environment: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:12]}")
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -60,7 +61,7 @@ class CeleryWorld:
         ready = self.ready()
         with (self.folder / "celery.log").open("ab") as output:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "tests.integration.celery.app", "worker", "-B",
+                [sys.executable, "-m", "celery", "-A", self.application, "worker", "-B",
                  "-s", str(self.folder / "beat"), "-Q", self.queue, "-l", "INFO", "-n", uuid.uuid4().hex,
                  "--without-gossip", "--without-mingle", "--without-heartbeat", *options],
                 cwd=ROOT,
@@ -95,7 +96,8 @@ class CeleryWorld:
 
     def send(self, task: str, *args: object, **more: Any) -> None:
         """Put a message into the queue, as anybody could who can reach the broker."""
-        self.app().send_task(task, args=args, queue=self.queue, retry=False, ignore_result=True, **more)
+        with self.app() as app:
+            app.send_task(task, args=args, queue=self.queue, retry=False, ignore_result=True, **more)
 
     def send_raw(self, body: bytes, *, content_type: str = "application/json") -> None:
         """Put anything into the queue."""
