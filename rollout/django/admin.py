@@ -1,8 +1,9 @@
 """Rollouts in Django's admin: where each stands and why, its journal, its senders; what stops or moves it.
 
 Nothing is added, edited or deleted here. Each act asks for its permission, takes its reason from the form and
-goes the way of the command of the same name, by an actor that the admin has authenticated. Invariant: no act
-lets more units in than the plan's runner would. Explained in docs/how-to/clear-a-trip.md.
+goes the way of the command of the same name, by an actor that the admin has authenticated. Invariants: no act
+lets more units in than the plan's runner would, or its first stage, confirmed; a stop says who has stopped.
+Explained in docs/how-to/run-a-rollout.md, "In the admin".
 """
 
 # ruff: noqa: ARG002 - the shapes of Django's hooks
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -25,12 +27,14 @@ from rollout.actor import cut
 from rollout.django import conf
 from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import ConfigError
-from rollout.rollout_state import RolloutState
+from rollout.rollout_state import RolloutState, State
 from webhooks_core.django.management.picking import shown_at
 
 SHORT = 100  # characters of a reason in a list
 
 if TYPE_CHECKING:
+    from rollout.django.management.stopping import Stopped
+
     Page = admin.ModelAdmin[Model]
 else:
     Page = admin.ModelAdmin
@@ -60,9 +64,15 @@ class Shown(Page):
 
 
 class ReasonForm(ActionForm):
-    """The choice of an act, and why."""
+    """The choice of an act, and why; for a start, its confirmation and what becomes of what is held."""
 
     reason = forms.CharField(required=False, max_length=255, label="Reason")
+    held = forms.ChoiceField(
+        required=False,
+        choices=[("", "-"), *((each, each) for each in ("keep", "release", "drop"))],
+        label="Start: held deliveries",
+    )
+    confirmed = forms.BooleanField(required=False, label="Start: confirmed")
 
 
 @admin.register(Rollout)
@@ -70,15 +80,26 @@ class RolloutAdmin(Shown):
     """Where each rollout stands."""
 
     action_form = ReasonForm
-    list_display = ("flag", "environment", "state", "stage", "percent", "killed", "in_short", "by", "changed")
+    list_display = (
+        "flag",
+        "environment",
+        "state",
+        "stage",
+        "percent",
+        "killed",
+        "stopped",
+        "in_short",
+        "by",
+        "changed",
+    )
     list_filter = ("state", "environment")
     ordering = ("environment", "flag")
     fields = (
         *("flag", "environment", "state", "stage", "percent", "killed", "why", "by"),
-        *("changed", "epoch", "version", "fence_holder"),
+        *("changed", "stopped", "senders", "epoch", "version", "fence_holder"),
     )
     readonly_fields = fields
-    actions = ("pause", "resume", "approve", "roll_back", "kill", "unkill", "clear_trip")
+    actions = ("start", "pause", "resume", "approve", "roll_back", "kill", "unkill", "clear_trip")
 
     @admin.display
     def stage(self, row: Rollout) -> str:
@@ -104,6 +125,20 @@ class RolloutAdmin(Shown):
     def killed(self, row: Rollout) -> str:
         """A word: a red cross for "no" reads as an alarm."""
         return "KILLED" if row.is_killed else "-"
+
+    @admin.display
+    def stopped(self, row: Rollout) -> str:
+        """How many senders a rollback has reached, while it is under way; why it ended tells of the rest."""
+        found = _stopping(row)
+        if found is None:
+            return "-"
+        return f"{found.found}" if found.found.total else "no sender was alive"
+
+    @admin.display
+    def senders(self, row: Rollout) -> str:
+        """Each sender that a rollback under way must reach: stopped, or not."""
+        found = _stopping(row)
+        return "-" if found is None else "\n".join(found.lines())
 
     @admin.display(description="why")
     def in_short(self, row: Rollout) -> str:
@@ -132,6 +167,11 @@ class RolloutAdmin(Shown):
     def has_clear_permission(self, request: HttpRequest) -> bool:
         """Whether this person may clear a trip."""
         return request.user.has_perm("rollout.clear_trip")
+
+    @admin.action(permissions=["drive"], description="Start the plan (needs a reason, and “confirmed”)")
+    def start(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
+        """Start."""
+        self._act("start", request, rows)
 
     @admin.action(permissions=["drive"], description="Pause: stay at this percentage, the guard stays on")
     def pause(self, request: HttpRequest, rows: QuerySet[Rollout]) -> None:
@@ -172,8 +212,12 @@ class RolloutAdmin(Shown):
         """Do it for the one rollout of these settings; say what came of it."""
         from rollout.django import admin_acts  # models of both apps: only where both are installed
 
-        reason = str(request.POST.get("reason", "")).strip()
-        said = admin_acts.act(name, request.user, reason=reason, picked=list(rows))
+        form = admin_acts.Form(
+            reason=str(request.POST.get("reason", "")).strip(),
+            confirmed="confirmed" in request.POST,
+            held=str(request.POST.get("held", "")),
+        )
+        said = admin_acts.act(name, request.user, form=form, picked=list(rows))
         self.message_user(request, said.text, messages.SUCCESS if said.done else messages.ERROR)
 
 
@@ -240,6 +284,18 @@ def _state(row: Rollout) -> RolloutState | None:
         return state_text.loads(row.content)
     except ConfigError:
         return None
+
+
+def _stopping(row: Rollout) -> Stopped | None:
+    """Return how far a rollback under way has come; None where none is."""
+    from rollout.django.management import stopping  # models of both apps: only where both are installed
+    from rollout.django.management.kill_store import store_of
+
+    state = _state(row)
+    if state is None or state.state is not State.ROLLING_BACK:
+        return None
+    alias = conf.current().state_database or DEFAULT_DB_ALIAS
+    return stopping.look(store_of(alias, environment=row.environment), state)
 
 
 def _content(row: JournalEntry) -> dict[str, object]:

@@ -1,28 +1,47 @@
 """What a person does to a rollout in the admin: the same commands, by an actor that was authenticated.
 
 Invariants: the kill's file comes first and needs no database; a refusal changes nothing and says what would
-help; nothing raises into the page. Explained in docs/how-to/stop-everything.md.
+help; a start says what it would do before it is confirmed; nothing raises into the page. Explained in
+docs/how-to/stop-everything.md and docs/how-to/run-a-rollout.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from django.db import Error as DatabaseError
 
 from rollout import commands
 from rollout.actor import Actor
+from rollout.controller import step
 from rollout.django import clearing, conf, driving
+from rollout.django.management import acting, queued, stopping
+from rollout.django.management.held import Choice
 from rollout.django.management.kill_store import NoDatabase, stopper
 from rollout.django.models import Rollout
 from rollout.django.stage_rate import apply_rate
+from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError, KillFileStuck, StoreConflict, TransitionError
 from rollout.rollout_state import RolloutState
 from rollout.sources.kill import KillFile
 from webhooks_core.django import conf as webhooks_conf
+from webhooks_core.django.management import moving
+from webhooks_core.django.management.picking import Refused
 
-__all__ = ["Said", "act"]
+__all__ = ["HELD", "Form", "Said", "act"]
+
+#: What may become of held deliveries, and the permission that the outbox's own page asks for it.
+HELD = {
+    Choice.KEEP.value: "",
+    Choice.RELEASE.value: "webhooks.release_delivery",
+    Choice.DROP.value: "webhooks.drop_delivery",
+}
+_HERE = {
+    "--yes": " Here: tick “confirmed”.",
+    "--held": " Here: choose under “held deliveries”.",
+}
 
 
 class Person(Protocol):
@@ -36,6 +55,25 @@ class Person(Protocol):
     def get_username(self) -> str:
         """Return the login name."""
         ...
+
+    def has_perm(self, perm: str, /) -> bool:
+        """Whether they have the permission *perm*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What was filled in beside the act.
+
+    Args:
+        reason: Why; what lets units in, stops or lets go needs one.
+        confirmed: Whether a start was confirmed, as `--yes` does.
+        held: What becomes of held deliveries at a start: a key of `HELD`; empty where nothing was chosen.
+    """
+
+    reason: str = ""
+    confirmed: bool = False
+    held: str = ""
 
 
 class Said(NamedTuple):
@@ -52,26 +90,31 @@ _SPOKEN: dict[str, Callable[[Actor, str], commands.Spoken]] = {
     "roll_back": lambda by, reason: commands.RollBack(by=by, reason=reason),
     "unkill": lambda by, reason: commands.Unkill(by=by, reason=reason),
 }
-_NEED_A_REASON = frozenset({"roll_back", "kill", "unkill", "clear_trip"})
+_NEED_A_REASON = frozenset({"start", "roll_back", "kill", "unkill", "clear_trip"})
 
 
-def act(name: str, person: Person, *, reason: str, picked: Sequence[Rollout]) -> Said:
+def act(name: str, person: Person, *, form: Form, picked: Sequence[Rollout]) -> Said:
     """Do *name* to the one rollout that is picked. Never raises what a rollout, file or database raises.
 
     Args:
         name: A key of the admin's actions.
         person: Who is logged in; the journal has the primary key, never a name or an address.
-        reason: Why; what stops or lets go needs one.
+        form: What was filled in.
         picked: The rows that were ticked.
     """
     by = Actor(name=f"user:{person.pk}", authenticated=True)
-    problem = _problem(name, reason=reason, picked=picked)
+    problem = _problem(name, reason=form.reason, picked=picked)
     if problem:
         return Said(done=False, text=f"{problem} Nothing was changed.")
     try:
         if name == "clear_trip":
-            return _clear(by, person, reason)
-        return _kill(by, reason) if name == "kill" else _spoken(name, by, reason)
+            return _clear(by, person, form.reason)
+        if name == "start":
+            return _start(by, person, form)
+        return _kill(by, form.reason) if name == "kill" else _spoken(name, by, form.reason)
+    except Refused as refusal:
+        answer = refusal.answer
+        return Said(done=False, text=f"{answer.lines[0]}{_HERE.get(str(answer.data.get('needs')), '')}")
     except KillFileStuck as error:
         return Said(done=False, text=f"The file of this host: {error}.")
     except (ConfigError, TransitionError, StoreConflict) as error:
@@ -96,7 +139,38 @@ def _spoken(name: str, by: Actor, reason: str) -> Said:
         KillFile(conf.current().kill_file).release()
     state = driving.runner().obey(_SPOKEN[name](by, reason)).state
     apply_rate(state)
-    return Said(done=True, text=_where(state))
+    return Said(done=True, text=_so_far(driving.store(), state) if name == "roll_back" else _where(state))
+
+
+def _start(by: Actor, person: Person, form: Form) -> Said:
+    needed = HELD.get(form.held, "")
+    if needed and not person.has_perm(needed):
+        text = f"To {form.held} held deliveries takes the permission {needed}. Nothing was changed."
+        return Said(done=False, text=text)
+    if not form.confirmed:
+        return Said(done=False, text=_would_start(by, form.reason))
+    options = {"reason": form.reason, "yes": True, "held": form.held or None, "rate": moving.PER_SECOND}
+    return Said(done=True, text=" ".join(acting.start(by, options).lines))
+
+
+def _would_start(by: Actor, reason: str) -> str:
+    """Say what a start would do.
+
+    Raises:
+        TransitionError: It cannot be started from where it stands.
+        ConfigError: There is no plan that can be read.
+    """
+    state, situation = driving.runner().look()
+    made = step(state, commands.Start(by=by, reason=reason, confirm=True), situation)
+    held = queued.held()
+    told = (
+        acting.first_stage(made.state, situation),
+        f"Look: {note}." if (note := situation.cohort_note()) else "",
+        f"Look: {frozen}." if (frozen := situation.freeze()) else "",
+        f"Held from before: {held}; choose what becomes of them." if held.number else "",
+        "Nothing was changed: tick “confirmed” to begin.",
+    )
+    return " ".join(each for each in told if each)
 
 
 def _kill(by: Actor, reason: str) -> Said:
@@ -107,12 +181,22 @@ def _kill(by: Actor, reason: str) -> Said:
     except KillFileStuck as error:
         stuck = f" NOT STOPPED BY A FILE on this host: {error}."
     try:
-        _, _, runner = stopper()
+        store, _, runner = stopper()
         state = runner.obey(commands.Kill(by=by, reason=reason)).state
     except (NoDatabase, ConfigError, StoreConflict, DatabaseError) as error:
         host = "" if stuck else " This host is stopped by its file."
         return Said(done=False, text=f"THE ROLLOUT WAS NOT TOLD: {type(error).__name__}.{host}{stuck}")
-    return Said(done=not stuck, text=f"{_where(state)}{stuck}")
+    return Said(done=not stuck, text=f"{_so_far(store, state)}{stuck}")
+
+
+def _so_far(store: DjangoRolloutStore, state: RolloutState) -> str:
+    """Say who has stopped at this moment; the page says it again at each reload."""
+    try:
+        found = stopping.look(store, state)
+    except DatabaseError as error:  # it is written; only who has heard of it cannot be read
+        return f"{_where(state)} Who has stopped cannot be read: {type(error).__name__}."
+    more = "" if found.found.is_complete else " Reload this page: it says who has stopped."
+    return f"{found.lines()[0]}{more}"
 
 
 def _clear(by: Actor, person: Person, reason: str) -> Said:

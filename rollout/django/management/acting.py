@@ -12,6 +12,7 @@ from typing import Any
 
 from rollout import commands
 from rollout.actions import AskHeld, Tell
+from rollout.actor import Actor
 from rollout.controller import Step
 from rollout.django import conf, driving
 from rollout.django.management import held, stopping
@@ -27,7 +28,7 @@ from rollout.runner import Runner
 from rollout.situation import Situation
 from webhooks_core.django.answer import Answer, Exit
 
-__all__ = ["add"]
+__all__ = ["add", "first_stage", "start"]
 
 _PLAIN: tuple[tuple[str, type[Any], bool, str], ...] = (
     ("pause", commands.Pause, False, "stay at this percentage until `resume`; the guard stays on"),
@@ -76,8 +77,21 @@ def add(nouns: Any) -> None:
 
 
 def begin(options: dict[str, Any]) -> Answer:
-    """Say who would be in and what is held, then start."""
-    by, runner = actor(options), found_runner()
+    """Start, by who is named on the command line."""
+    return start(actor(options), options)
+
+
+def start(by: Actor, options: dict[str, Any]) -> Answer:
+    """Say who would be in and what is held, then start.
+
+    Args:
+        by: Who starts.
+        options: `reason`, `yes`, `held` (a word of `held.Choice`, or None) and `rate`.
+
+    Raises:
+        Refused: It takes another word first, or it cannot be started; nothing was changed.
+    """
+    runner = found_runner()
     state, situation = runner.look()
     note = situation.cohort_note()
     first = situation.plan.stages[0] if situation.plan else None
@@ -87,7 +101,7 @@ def begin(options: dict[str, Any]) -> Answer:
     wanted = held.ask(options)
     made = _followed(runner, commands.Start(by=by, reason=options["reason"], confirm=options["yes"]))
     dealt = held.deal_with(wanted, options, reason=options["reason"] or "rollout-start")
-    answer = _told(state, made, extra=[_cohort(situation, made.state), *dealt.lines])
+    answer = _told(state, made, extra=[first_stage(made.state, situation), *dealt.lines])
     data = {**answer.data, "cohort": situation.next_cohort, "held": dealt.as_dict()}
     return Answer(lines=answer.lines, data=data)
 
@@ -192,7 +206,8 @@ def _as_dict(state: RolloutState) -> dict[str, object]:
     return {"state": state.state.value, "percentage": ceiling, "stage": state.stage}
 
 
-def _cohort(situation: Situation, state: RolloutState) -> str:
+def first_stage(state: RolloutState, situation: Situation) -> str:
+    """Say what a rollout that has just begun, or would, begins with, and how many are in."""
     plan: Plan | None = state.plan
     assert plan is not None  # a rollout that has just begun has one
     stage, count = plan.stages[0], situation.next_cohort

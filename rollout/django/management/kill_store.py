@@ -22,7 +22,7 @@ from rollout.watch import Looked, Watch
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.outbox.database import Database
 
-__all__ = ["NoDatabase", "stopper"]
+__all__ = ["NoDatabase", "stopper", "store_of"]
 
 # Without these nobody can say which row it is; every other setting may be as bad as it likes.
 _NEEDED = ('WEBHOOKS["ENVIRONMENT"]', 'ROLLOUT["FLAG"]', 'ROLLOUT["DATABASE"]')
@@ -54,12 +54,15 @@ def stopper() -> tuple[DjangoRolloutStore, FlagKey, Runner]:
     if alias is None:
         raise NoDatabase("no rollout is kept in a database", is_trouble="ROLLOUT" in bad)
     flag = FlagKey(found.flag)
-    store = DjangoRolloutStore(
-        Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE),
-        environment=sending.environment,
-    )
+    store = store_of(alias, environment=sending.environment)
     runner = Runner(flag, store, _Blind(), plan=_no_plan, owner=driving.owner(), observer=LogObserver())
     return store, flag, runner
+
+
+def store_of(alias: str, *, environment: str) -> DjangoRolloutStore:
+    """Return where the rollouts of *environment* are kept in the database *alias*."""
+    database = Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE)
+    return DjangoRolloutStore(database, environment=environment)
 
 
 class _Blind(Watch):

@@ -23,7 +23,7 @@ from rollout.rollout_state import RolloutState, State
 from rollout.runner import Runner
 from webhooks_core.django.answer import Answer, Exit
 
-__all__ = ["Fleet", "Stopped", "add_wait", "told"]
+__all__ = ["Fleet", "Stopped", "add_wait", "look", "told"]
 
 #: How often the heartbeats are looked at while somebody is waited for.
 LOOK_SECONDS = 0.05
@@ -120,10 +120,15 @@ class Fleet:
         return found
 
     def _look(self, state: RolloutState) -> Stopped:
-        senders, now = tuple(self.store.senders(self.flag)), self.store.now()
-        found = stopping(senders, epoch=state.epoch, since=state.epoch_at, now=now)
-        self.last = Stopped(state=state, found=found, senders=senders, now=now)
+        self.last = look(self.store, state)
         return self.last
+
+
+def look(store: DjangoRolloutStore, state: RolloutState) -> Stopped:
+    """Say how far the last change of *state* has come, as *store* tells now."""
+    senders, now = tuple(store.senders(state.flag)), store.now()
+    found = stopping(senders, epoch=state.epoch, since=state.epoch_at, now=now)
+    return Stopped(state=state, found=found, senders=senders, now=now)
 
 
 def add_wait(parser: ArgumentParser) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import Client, override_settings
@@ -13,13 +16,17 @@ from django.urls import reverse
 
 from rollout.actor import Actor
 from rollout.commands import Pause, RollBack, Start
-from rollout.django import conf, dispatch, driving
+from rollout.django import admin_acts, conf, dispatch, driving
 from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import KillFileStuck
 from rollout.rollout_state import RolloutState, State
 from rollout.sources.kill import KillFile
 from tests.integration.django.project import project
 from tests.integration.django.test_admin import SETTINGS
+from webhooks_core.delivery import Delivery
+from webhooks_core.django import wiring as webhooks
+from webhooks_core.django.models import Delivery as Queued
+from webhooks_core.django.outbox import Entry
 from webhooks_core.testing.captured import real_delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,11 +56,11 @@ def person(*permissions: str, name: str = "bert") -> Client:
     return client
 
 
-def act(client: Client, action: str, *, reason: str = "", rows: list[int] | None = None) -> str:
+def act(client: Client, action: str, *, reason: str = "", **filled_in: str) -> str:
     """Choose an action for the rollout; return the page that follows."""
-    picked = [row.pk for row in Rollout.objects.all()] if rows is None else rows
-    data = {"action": action, "_selected_action": [str(pk) for pk in picked], "reason": reason}
-    return client.post(reverse(LISTED), data, follow=True).content.decode()
+    picked = [str(row.pk) for row in Rollout.objects.all()]
+    data = {"action": action, "_selected_action": picked, "reason": reason, **filled_in}
+    return unescape(client.post(reverse(LISTED), data, follow=True).content.decode())
 
 
 def state() -> RolloutState:
@@ -129,12 +136,13 @@ def test_evidence_is_not_listed() -> None:
     assert not admin.site.is_registered(EvidenceMinute)
 
 
-@pytest.mark.parametrize("action", ["pause", "roll_back", "kill", "unkill", "clear_trip"])
+@pytest.mark.parametrize("action", ["start", "pause", "roll_back", "kill", "unkill", "clear_trip"])
 def test_each_act_needs_its_permission(action: str, tmp_path: Path) -> None:
     """Who may look may not move; no file is made either."""
-    act(person("view_rollout"), action, reason="because")
+    before = state()
+    act(person("view_rollout"), action, reason="because", confirmed="on")
 
-    assert state().state is State.RUNNING
+    assert state() == before
     assert not (tmp_path / "kill").exists()
 
 
@@ -164,6 +172,158 @@ def test_roll_back_needs_a_reason_and_lets_nobody_in() -> None:
 
     assert "Give a reason" in refused
     assert (before, state().state, str(state().ceiling)) == (State.RUNNING, State.ROLLING_BACK, "0")
+
+
+@pytest.fixture
+def _rolled_back() -> None:
+    runner = driving.runner()
+    runner.obey(RollBack(by=ANNA, reason="complaints"))
+    runner.tick()
+
+
+def units() -> list[int]:
+    """The units of a small project: nobody is in at 5 %."""
+    return [1, 2]
+
+
+def hold(count: int) -> None:
+    """Have deliveries held from before."""
+    body = b'{"event":"test","data":{},"metadata":{"webhook_id":"1"}}'
+    outbox = webhooks.sending().outbox
+    assert outbox is not None
+    ids = [webhooks.new_delivery_id() for _ in range(count)]
+    deliveries = [
+        Delivery(webhook_id=each, event="test", body=body, created_at=time.time(), unit="1") for each in ids
+    ]
+    outbox.add_many([Entry(delivery=each) for each in deliveries])
+    Queued.objects.update(state="held", due_at=None, turn=None)
+
+
+@pytest.mark.usefixtures("_rolled_back")
+def test_a_start_says_what_it_would_do_and_begins_once_it_is_confirmed() -> None:
+    """The command's rules: the first stage, a reason, an authenticated actor in the journal."""
+    client = person("view_rollout", "drive_rollout")
+
+    blank = act(client, "start", confirmed="on")
+    asked = act(client, "start", reason="receiver repaired")
+    before = state().state
+    done = act(client, "start", reason="receiver repaired", confirmed="on")
+
+    entry = driving.store().journal(state().flag)[-1]
+    assert "Give a reason" in blank
+    assert "Stage 1 of 2: 5 %, for 1 h 0 min." in asked
+    assert "Nothing was changed: tick “confirmed” to begin." in asked
+    assert before is State.ROLLED_BACK
+    assert "ROLLED_BACK at 0 % -> RUNNING at 5 %, stage 1 of 2, by user:" in done
+    assert (state().state, state().reason, entry.authenticated) == (State.RUNNING, "receiver repaired", True)
+
+
+@pytest.mark.usefixtures("_rolled_back")
+def test_a_start_tells_of_an_empty_cohort_before_it_is_confirmed() -> None:
+    """5 % of two tournaments is nobody; whoever confirms it has been told."""
+    client = person("view_rollout", "drive_rollout")
+    with override_settings(ROLLOUT={**settings.ROLLOUT, "UNITS": f"{__name__}.units"}):
+        asked = act(client, "start", reason="go")
+        done = act(client, "start", reason="go", confirmed="on")
+
+    assert "Look: nobody is in: the cohort is empty." in asked
+    assert "0 units are in." in done
+    assert state().state is State.RUNNING
+
+
+@pytest.mark.usefixtures("_rolled_back")
+def test_a_start_asks_what_becomes_of_held_deliveries() -> None:
+    """Nothing is released or dropped without a choice, nor by whom the outbox's page would not let."""
+    hold(2)
+    client = person("view_rollout", "drive_rollout")
+
+    asked = act(client, "start", reason="go")
+    open_question = act(client, "start", reason="go", confirmed="on")
+    not_theirs = act(client, "start", reason="go", confirmed="on", held="drop")
+    before = (state().state, Queued.objects.filter(state="held").count())
+    kept = act(client, "start", reason="go", confirmed="on", held="keep")
+
+    assert "Held from before: 2; choose what becomes of them." in asked
+    assert "Here: choose under “held deliveries”." in open_question
+    assert "takes the permission webhooks.drop_delivery. Nothing was changed." in not_theirs
+    assert before == (State.ROLLED_BACK, 2)
+    assert "2 held: kept." in kept
+    assert (state().state, Queued.objects.filter(state="held").count()) == (State.RUNNING, 2)
+
+
+@pytest.mark.usefixtures("_rolled_back")
+def test_whoever_may_drop_may_drop_at_a_start() -> None:
+    """The same act as the outbox's own."""
+    hold(2)
+    client = person("view_rollout", "drive_rollout")
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="drop_delivery"))
+
+    done = act(client, "start", reason="go", confirmed="on", held="drop")
+
+    assert "Held before:" in done
+    assert (state().state, Queued.objects.filter(state="held").count()) == (State.RUNNING, 0)
+
+
+def test_what_is_under_way_cannot_be_started_again() -> None:
+    """Said before anybody confirms."""
+    said = act(person("view_rollout", "drive_rollout"), "start", reason="go")
+
+    assert "possible only while NOT_STARTED, ROLLED_BACK" in said
+    assert state().reason == "go"
+
+
+@pytest.mark.parametrize("action", ["kill", "roll_back"])
+def test_a_stop_says_who_has_stopped_now_and_at_each_reload(action: str) -> None:
+    """The page does not wait; it says whom the stop has not reached."""
+    client = person("view_rollout", "kill_rollout", "drive_rollout")
+    store, flag = driving.store(), state().flag
+    for name in ("web-1/1.0", "web-2/1.0"):
+        store.beat(name, {flag: state().epoch}, lease_seconds=60.0)
+
+    said = act(client, action, reason="garbage")
+    store.beat("web-1/1.0", {flag: state().epoch}, lease_seconds=60.0)
+    listed = client.get(reverse(LISTED)).content.decode()
+    page = client.get(reverse("admin:rollout_rollout_change", args=[Rollout.objects.get().pk]))
+
+    assert "0 of 2 stopped; waiting for web-1/1.0, web-2/1.0. Reload this page" in said
+    assert "1 of 2 stopped, slowest 0." in listed
+    assert "web-1/1.0: stopped after 0." in page.content.decode()
+    assert "web-2/1.0: NOT REACHED, last seen 0." in page.content.decode()
+
+
+def test_a_stop_with_nobody_to_reach_says_so() -> None:
+    """And once it is over, the page has nothing to wait for."""
+    client = person("view_rollout", "kill_rollout")
+
+    said = act(client, "kill", reason="garbage")
+    under_way = client.get(reverse(LISTED)).content.decode()
+    driving.runner().tick()
+    over = client.get(reverse(LISTED)).content.decode()
+
+    assert "No sender was alive: there is nobody to stop." in said
+    assert "no sender was alive" in under_way
+    assert "no sender was alive" not in over
+
+
+def test_a_kill_is_told_as_done_where_only_its_reach_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written: a page that failed now would say the opposite."""
+
+    def away(*_arguments: object) -> None:
+        raise OperationalError("gone")
+
+    person("view_rollout", "kill_rollout")
+    with monkeypatch.context() as patched:
+        patched.setattr("rollout.django.management.stopping.look", away)
+        said = admin_acts.act(
+            "kill",
+            User.objects.get(),
+            form=admin_acts.Form(reason="garbage"),
+            picked=list(Rollout.objects.all()),
+        )
+
+    assert said.done
+    assert "Who has stopped cannot be read: OperationalError." in said.text
+    assert state().killed
 
 
 def test_what_cannot_be_followed_says_why() -> None:
