@@ -156,7 +156,7 @@ _shared = Crew()
 
 
 def _renew() -> None:
-    """Give a forked child a crew of its own: the threads stayed with its parent, and their lock may be held."""
+    """Give a forked child a crew of its own: the threads stayed behind, and their lock may be held."""
     global _shared  # noqa: PLW0603 (one per process, replaced in one assignment)
     _shared = Crew()
 

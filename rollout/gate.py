@@ -19,7 +19,7 @@ from rollout.evaluator import failure
 from rollout.events import Evaluated, Observer, emit
 from rollout.live import LiveFlags
 
-__all__ = ["Entered", "Gate", "Guard"]
+__all__ = ["Entered", "Gate", "Guard", "aside"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -142,7 +142,7 @@ class Gate:
 
                 @functools.wraps(function)
                 async def guarded_async(*args: object, **kwargs: object) -> object:
-                    if not self._is_open_for(find, args, kwargs):
+                    if not await aside(self._flags, lambda: self._is_open_for(find, args, kwargs)):
                         return otherwise
                     return await cast("Awaitable[object]", function(*args, **kwargs))
 
@@ -189,10 +189,27 @@ class Entered:
         """Let everything through."""
 
     async def __aenter__(self) -> Decision:
-        return self._gate(self._unit, attributes=self._attributes)
+        return await aside(self._gate._flags, self.__enter__)
 
     async def __aexit__(self, *_raised: object) -> None:
         """Let everything through."""
+
+
+async def aside(flags: LiveFlags, ask: Callable[[], T]) -> T:
+    """Return what *ask* answers by *flags*; where they may wait for it, the event loop goes on meanwhile.
+
+    Args:
+        flags: What *ask* asks.
+        ask: Raises nothing. Called on a thread, with the caller's context variables, or right here.
+    """
+    if not flags.may_wait:
+        return ask()
+    import asyncio  # a coroutine's loop has loaded it already
+
+    try:
+        return await asyncio.to_thread(ask)
+    except RuntimeError:  # the loop is not one of asyncio's, or no thread can be started
+        return ask()
 
 
 def _is_coroutine_function(function: Callable[..., object]) -> bool:

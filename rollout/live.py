@@ -142,6 +142,11 @@ class LiveFlags:
         # Tells which of two refreshes at once began later. `next` of a count is atomic, and survives a fork.
         self._tickets = itertools.count()
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether an answer may have to be waited for; these answer from memory."""
+        return False
+
     def decide(self, key: str, unit: object, attributes: Mapping[str, object] | None = None) -> Decision:
         """Decide whether *unit* is in, from memory. Never raises.
 

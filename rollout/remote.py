@@ -132,6 +132,11 @@ class RemoteFlags(LiveFlags):
         # Told, the time is exact; where the SDK's thread did not survive a fork, the next look counts.
         self._client.add_handler(ProviderEvent.PROVIDER_STALE, self._went_stale)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether an answer may have to be waited for: always, so that no event loop is stopped for it."""
+        return True
+
     def decide(self, key: str, unit: object, attributes: Mapping[str, object] | None = None) -> Decision:
         """Decide by our controls, and then by the other provider. Never raises."""
         local = super().decide(key, unit, attributes)

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from django.http import Http404, HttpRequest
 
 from rollout.django.wiring import SettingsFlags
+from rollout.gate import aside
 
 __all__ = ["flag_required"]
 
@@ -49,7 +50,8 @@ def flag_required(
 
             @functools.wraps(view)
             async def guarded_async(request: HttpRequest, *args: object, **parameters: object) -> object:
-                answer = view if is_on(request, parameters) else otherwise or _not_found
+                let_in = await aside(_flags, lambda: is_on(request, parameters))
+                answer = view if let_in else otherwise or _not_found
                 made = answer(request, *args, **parameters)
                 return await cast("Awaitable[object]", made) if inspect.isawaitable(made) else made
 

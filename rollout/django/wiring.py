@@ -192,6 +192,11 @@ class SettingsFlags(LiveFlags):
     def __init__(self) -> None:
         """Build nothing yet."""
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether an answer may have to be waited for."""
+        return conf.current().openfeature is not None
+
     def decide(self, key: str, unit: object, attributes: Mapping[str, object] | None = None) -> Decision:
         """Decide by the flags in force."""
         found = built()
