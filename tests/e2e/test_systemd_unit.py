@@ -1,4 +1,4 @@
-"""The unit file in `deploy/` starts a command that there is, and gives it the time that it needs to stop."""
+"""The unit files in `deploy/` start commands that there are, and give them the time that it takes to stop."""
 
 from __future__ import annotations
 
@@ -6,35 +6,57 @@ import shlex
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+from django.core.management import BaseCommand
+
+from rollout.django.management.commands.rollout import Command as Rollout
+from rollout.django.management.running_command import run_rollout
+from rollout.django.running import INTERVAL_SECONDS
 from webhooks_core.django.answer import Exit
-from webhooks_core.django.management.commands.webhooks import Command
+from webhooks_core.django.management.commands.webhooks import Command as Webhooks
 from webhooks_core.worker import WorkerPolicy
 
-UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "webhooks-worker.service"
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+WORKER, RUNNER = "webhooks-worker.service", "rollout-runner.service"
+BOTH = pytest.mark.parametrize("name", [WORKER, RUNNER])
 
 
-def unit() -> dict[str, list[str]]:
+def unit(name: str) -> dict[str, list[str]]:
     """The unit's settings; one that stands there twice has two values."""
     found = defaultdict(list)
-    for line in UNIT.read_text().splitlines():
-        name, separator, value = line.partition("=")
+    for line in (UNITS / name).read_text().splitlines():
+        setting, separator, value = line.partition("=")
         if separator and not line.startswith("#"):
-            found[name].append(value)
+            found[setting].append(value)
     return found
+
+
+def started(name: str, command: BaseCommand) -> tuple[list[str], dict[str, object]]:
+    """The words of the command line, and what its options are read as."""
+    _, *words = shlex.split(unit(name)["ExecStart"][0])
+    manage, tree, *arguments = words
+    return words, vars(command.create_parser(manage, tree).parse_args(arguments))
 
 
 def test_it_starts_the_worker_with_options_that_there_are() -> None:
     """The command line is the one of `manage.py webhooks worker`."""
-    _, manage, tree, *arguments = shlex.split(unit()["ExecStart"][0])
+    words, parsed = started(WORKER, Webhooks())
 
-    parsed = Command().create_parser(manage, tree).parse_args(arguments)
-
-    assert (manage, tree, parsed.verb) == ("manage.py", "webhooks", "worker")
+    assert (words[:2], parsed["verb"]) == (["manage.py", "webhooks"], "worker")
 
 
-def test_it_lets_the_worker_finish_and_starts_it_again() -> None:
-    """Longer than the worker drains; every end but a wrong command line is followed by a start."""
-    found = unit()
+def test_it_starts_the_runner_with_options_that_there_are() -> None:
+    """The command line is the one of `manage.py rollout run`, and it goes on until somebody stops it."""
+    words, parsed = started(RUNNER, Rollout())
+
+    assert words == ["manage.py", "rollout", "run"]
+    assert (parsed["answer"], parsed["once"], parsed["interval"]) == (run_rollout, False, INTERVAL_SECONDS)
+
+
+@BOTH
+def test_it_lets_the_process_finish_and_starts_it_again(name: str) -> None:
+    """Longer than a worker drains; every end but a wrong command line is followed by a start."""
+    found = unit(name)
 
     assert found["KillSignal"] == ["SIGTERM"]
     assert float(found["TimeoutStopSec"][0]) > WorkerPolicy().drain_seconds
@@ -42,12 +64,13 @@ def test_it_lets_the_worker_finish_and_starts_it_again() -> None:
     assert found["RestartPreventExitStatus"] == [str(int(Exit.REFUSED))]
 
 
-def test_it_gives_the_worker_no_more_than_it_needs() -> None:
+@BOTH
+def test_it_gives_the_process_no_more_than_it_needs(name: str) -> None:
     """Not root, no capability, nothing to write but the log, no secret in the file."""
-    found = unit()
+    found = unit(name)
 
     assert found["User"] == ["deltacrown"]
     assert found["CapabilityBoundingSet"] == [""]
     assert (found["ProtectSystem"], found["NoNewPrivileges"]) == (["strict"], ["true"])
     assert found["ReadWritePaths"] == ["/var/log/deltacrown-prod.log"]
-    assert "SECRET" not in UNIT.read_text()
+    assert "SECRET" not in (UNITS / name).read_text()
