@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagResolutionDetails
+from openfeature.transaction_context import ContextVarsTransactionContextPropagator
 
 from rollout.controls import KillState
 from rollout.decision import Decision, Reason
 from rollout.flags import FlagKey
 from rollout.live import LiveFlags
-from rollout.openfeature import RolloutProvider
+from rollout.openfeature import RolloutProvider, context
 from rollout.percentage import Percentage
 from rollout.remote import Remote, RemoteFlags
 from rollout.snapshot import Snapshot
-from tests.property.evaluator_model import (
-    ATTRIBUTES,
-    KEY,
-    PERCENTS,
-    UNITS,
-    decide,
-    flags,
-    snapshot_of,
-    unit_name,
-)
+from tests.property.evaluator_model import KEY, PERCENTS, REGIONS, UNITS, decide, flags, snapshot_of
 
 KINDS: list[tuple[str, dict[str, Any] | None]] = [
     ("boolean", None),
@@ -67,13 +60,91 @@ def live(flag: dict[str, Any], *, killed: bool, master: bool | None, ceiling: st
     return LiveFlags(fixed, kill=fixed, master=lambda: master, ceilings=lambda: ceilings)
 
 
-def both_ways(provider: RolloutProvider, kind: str, context: EvaluationContext) -> FlagResolutionDetails[Any]:
-    """Ask synchronously and asynchronously, by keyword as the SDK does; they must agree."""
-    asked = {"flag_key": str(KEY), "default_value": "the default", "evaluation_context": context}
-    sync = getattr(provider, f"resolve_{kind}_details")(**asked)
-    other = asyncio.run(getattr(provider, f"resolve_{kind}_details_async")(**asked))
-    assert sync == other
-    return sync  # type: ignore[no-any-return]
+# ---- contexts as applications make them ----
+
+#: In the order in which the SDK merges them: the later one wins.
+LEVELS = ("global", "transaction", "client", "call")
+TEXTS = st.sampled_from([*REGIONS, "", "101"])
+NUMBERS = st.one_of(st.integers(-5, 200), st.just(2**70), st.floats(), st.decimals(allow_nan=True, places=2))
+ODD = st.sampled_from([None, [101], {"id": 101}, b"101", "\ud800"])
+GENERAL = {
+    "region": TEXTS | ODD,
+    "game": TEXTS | st.uuids(),
+    "score": NUMBERS | TEXTS,
+    "paid": st.booleans() | NUMBERS,
+}
+OF_THE_UNIT = {"tournament_id": UNITS | UNITS | st.booleans() | st.floats() | TEXTS | ODD}
+ATTRIBUTES = st.fixed_dictionaries({}, optional=GENERAL | OF_THE_UNIT)
+BLANK = st.sampled_from([None, ""])
+KEYS = st.sampled_from(["a", "101", " ", "ü"])
+NOTHING = st.just(EvaluationContext())
+CONTEXTS = st.builds(EvaluationContext, BLANK | KEYS, ATTRIBUTES)
+OURS = st.builds(lambda unit, attributes: context(unit, **attributes), BLANK | UNITS, ATTRIBUTES)
+#: Each level may be empty, as most are; a call's own may be made by our function.
+WORLDS = st.fixed_dictionaries(dict.fromkeys(LEVELS[:-1], NOTHING | CONTEXTS) | {"call": CONTEXTS | OURS})
+BARE = st.fixed_dictionaries({}, optional=GENERAL)
+UNITLESS = st.fixed_dictionaries(
+    {level: st.builds(EvaluationContext, BLANK, BARE) for level in LEVELS[1:]}
+    | {"global": st.builds(EvaluationContext, st.none() | KEYS, BARE)}
+)
+TYPED_RULES = st.fixed_dictionaries(
+    {
+        "if": st.lists(
+            st.sampled_from(
+                [
+                    {"attribute": "score", "op": "gte", "value": 9.5},
+                    {"attribute": "score", "op": "in", "value": [1, "eu"]},
+                    {"attribute": "paid", "op": "equals", "value": True},
+                    {"attribute": "paid", "op": "lt", "value": 100},
+                    {"attribute": "game", "op": "not_in", "value": ["eu"]},
+                    {"attribute": "region", "op": "starts_with", "value": "e"},
+                    {"attribute": "tournament_id", "op": "lt", "value": 101},
+                ]
+            ),
+            min_size=1,
+            max_size=2,
+        ),
+        "serve": st.sampled_from(["on", "off"]) | st.fixed_dictionaries({"percentage": PERCENTS}),
+    }
+)
+FLAGS = st.builds(
+    lambda flag, rules: flag | {"rules": [*rules, *flag["rules"]]}, flags(), st.lists(TYPED_RULES, max_size=2)
+)
+
+
+def merged(world: dict[str, EvaluationContext]) -> tuple[str | None, dict[str, Any]]:
+    """The key and the attributes that count: our blank key stays blank, the process's counts as none."""
+    key: str | None = None
+    attributes: dict[str, Any] = {}
+    for level in LEVELS:
+        key = world[level].targeting_key or key
+        attributes |= world[level].attributes
+    return (None if key != "" and key == world["global"].targeting_key else key), attributes
+
+
+def through_a_client(
+    live: LiveFlags, kind: str, world: dict[str, EvaluationContext]
+) -> FlagEvaluationDetails[Any]:
+    """Ask synchronously and asynchronously, as an application does; they must agree."""
+
+    def ask() -> FlagEvaluationDetails[Any]:
+        api.set_provider_and_wait(RolloutProvider(live), "property")
+        api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())
+        api.set_evaluation_context(world["global"])
+        api.set_transaction_context(world["transaction"])
+        client = api.get_client("property")
+        client.context = world["client"]
+        sync = getattr(client, f"get_{kind}_details")(str(KEY), "the default", world["call"])
+        other = asyncio.run(
+            getattr(client, f"get_{kind}_details_async")(str(KEY), "the default", world["call"])
+        )
+        assert sync == other
+        return sync  # type: ignore[no-any-return]
+
+    try:
+        return contextvars.copy_context().run(ask)
+    finally:
+        api.shutdown()
 
 
 def reason_of(decision: Decision, flag: dict[str, Any]) -> str:
@@ -83,25 +154,27 @@ def reason_of(decision: Decision, flag: dict[str, Any]) -> str:
     return "DEFAULT" if flag["rules"] or flag["forced_on"] or flag["forced_off"] else "STATIC"
 
 
-@settings(max_examples=200)
-@given(flags(), UNITS, ATTRIBUTES, st.sampled_from(KINDS), st.fixed_dictionaries(CONTROLS))
-def test_the_provider_decides_as_the_evaluator_does(
+@settings(max_examples=300)
+@given(FLAGS, WORLDS, st.sampled_from(KINDS), st.fixed_dictionaries(CONTROLS))
+def test_a_client_of_the_provider_is_told_what_the_evaluator_decides(
     flag: dict[str, Any],
-    unit: object,
-    attributes: dict[str, str],
+    world: dict[str, EvaluationContext],
     kind: tuple[str, dict[str, Any] | None],
     above: dict[str, Any],
 ) -> None:
-    """Value, variant, reason and code; any flag, any context, any type, both ways."""
+    """Value, variant, reason and code; any flag, any contexts, any type, both ways."""
     name, values = kind
-    wanted = decide(flag, unit, attributes, **above)
+    key, attributes = merged(world)
+    wanted = decide(flag, attributes.get("tournament_id", key), attributes, **above)
     said = flag if values is None else flag | {"values": values}
-    context = EvaluationContext(unit_name(unit), attributes)
 
-    details = both_ways(RolloutProvider(live(said, **above)), name, context)
+    details = through_a_client(live(said, **above), name, world)
 
     if wanted.error_code is not None:
-        assert (details.value, str(details.error_code)) == ("the default", wanted.error_code)
+        # Without any unit some answers hold for every one: see the next property.
+        without = key is None and "tournament_id" not in attributes and details.error_code is None
+        assert wanted.error_code == "TARGETING_KEY_MISSING" or not without
+        assert without or (details.value, str(details.error_code)) == ("the default", wanted.error_code)
         return
     values = values or {"on": True, "off": False}
     assert details.error_code is None
@@ -110,17 +183,21 @@ def test_the_provider_decides_as_the_evaluator_does(
 
 
 @settings(max_examples=200)
-@given(flags(), st.lists(UNITS, min_size=1, max_size=5), ATTRIBUTES, st.fixed_dictionaries(CONTROLS))
+@given(FLAGS, st.lists(UNITS, min_size=1, max_size=5), UNITLESS, st.fixed_dictionaries(CONTROLS))
 def test_without_a_unit_only_what_holds_for_every_unit_is_answered(
-    flag: dict[str, Any], units: list[object], attributes: dict[str, str], above: dict[str, Any]
+    flag: dict[str, Any], units: list[object], world: dict[str, EvaluationContext], above: dict[str, Any]
 ) -> None:
-    """An error, or the answer that each of them gets; never on where one of them is off."""
-    provider = RolloutProvider(live(flag, **above))
+    """An error, or the answer that each of them gets; what stops the flag is neither error nor default."""
+    key, attributes = merged(world)
+    everyone = [*units, *flag["forced_on"], *flag["forced_off"]]
+    stopped = decide(flag, None, attributes, **above).error_code is None
 
-    details = both_ways(provider, "boolean", EvaluationContext(None, attributes))
+    details = through_a_client(live(flag, **above), "boolean", world)
 
+    assert key is None
     if details.error_code is None:
-        assert {decide(flag, unit, attributes, **above).value for unit in units} == {details.value}
+        assert {decide(flag, unit, attributes, **above).value for unit in everyone} == {details.value}
+    assert not stopped or (details.value, details.reason) == (False, "DISABLED")
 
 
 ANSWERS = st.one_of(
