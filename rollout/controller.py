@@ -23,10 +23,12 @@ from rollout.rollout_state import GUARDED, Cause, Progress, RolloutState, State
 from rollout.situation import ObstacleKind, Situation, following_stage, obstacles
 from rollout.verdict import Call, Verdict, VerdictKind
 
-__all__ = ["MAX_TICK_SECONDS", "TRANSITIONS", "Cause", "Step", "step"]
+__all__ = ["MAX_TICK_SECONDS", "TRANSITIONS", "WRITE_SECONDS", "Cause", "Step", "step"]
 
 #: Of the time since the last tick at most this counts as bake time: a runner that was away watched nothing.
 MAX_TICK_SECONDS = 60.0
+#: Bake time alone is written so often: half of what counts, so that a tick that comes late still loses none.
+WRITE_SECONDS = MAX_TICK_SECONDS / 2
 
 # Every arrow there is. What is not in this table cannot happen, and `_move` is the only way along it.
 TRANSITIONS: dict[tuple[State, Cause], State] = {
@@ -157,42 +159,47 @@ def _tick(state: RolloutState, situation: Situation) -> Step:
         )
     if problem := situation.went_back(state):
         return Step(state=state, actions=(Tell(what="STORE_WENT_BACK", text=f"{state.flag}: {problem}"),))
+    remembered = replace(state.progress, evidence=situation.evidence or state.progress.evidence)
     if state.state in (State.PAUSED, State.COMPLETED):
-        return _remembering(state, situation)
-    grown = replace(state, progress=_held_longer(state.progress, verdict, situation))
+        return _only_progress(state, remembered)
+    grown = _held_longer(remembered, verdict, now=situation.now)
+    made = _judged(replace(state, progress=grown), verdict, situation)
+    return made if made.entry is not None else _only_progress(state, grown)
+
+
+def _judged(state: RolloutState, verdict: Verdict | None, situation: Situation) -> Step:
+    """Go where the verdict leads; the same state where it leads nowhere."""
     if verdict is None or verdict.call is not Call.ADVANCE_ALLOWED:
-        return _hold(grown, verdict, situation)
+        return _hold(state, verdict, situation)
     if state.state is State.HOLD:
-        return _by_machine(grown, Cause.CLEARED, situation, reason=verdict.explain())
-    return _go_on(grown, verdict, situation) if state.state is State.RUNNING else _only_progress(grown)
+        return _by_machine(state, Cause.CLEARED, situation, reason=verdict.explain())
+    return _go_on(state, verdict, situation) if state.state is State.RUNNING else Step(state=state)
 
 
-def _remembering(state: RolloutState, situation: Situation) -> Step:
-    """Keep what the guard remembers; nothing is written while that is the same."""
-    if situation.evidence in ("", state.progress.evidence):
+def _held_longer(progress: Progress, verdict: Verdict | None, *, now: float) -> Progress:
+    """Count the time since the last tick, while ticks have evidence. The clock may have been set back.
+
+    A tick without evidence stops the clock: not every tick is written, and time that was not watched must not
+    be counted by a later one.
+    """
+    if verdict is None or verdict.kind is VerdictKind.UNDECIDED:
+        return replace(progress, ticked_at=None)
+    gap = 0.0 if progress.ticked_at is None else min(max(now - progress.ticked_at, 0.0), MAX_TICK_SECONDS)
+    return replace(progress, baked_seconds=progress.baked_seconds + gap, ticked_at=now)
+
+
+def _only_progress(state: RolloutState, grown: Progress) -> Step:
+    """Write progress that is news: what the guard remembers, a clock that starts or stops, half a minute."""
+    before, at, was_at = state.progress, grown.ticked_at, state.progress.ticked_at
+    is_due = at is not None and was_at is not None and not 0 <= at - was_at < WRITE_SECONDS
+    if not is_due and (grown.evidence, at is None) == (before.evidence, was_at is None):
         return Step(state=state)
-    return _only_progress(replace(state, progress=replace(state.progress, evidence=situation.evidence)))
-
-
-def _held_longer(progress: Progress, verdict: Verdict | None, situation: Situation) -> Progress:
-    """Count the time since the last tick, where this tick has evidence. The clock may have been set back."""
-    now, gap = situation.now, 0.0
-    if progress.ticked_at is not None and verdict is not None and verdict.kind is not VerdictKind.UNDECIDED:
-        gap = min(max(now - progress.ticked_at, 0.0), MAX_TICK_SECONDS)
-    return Progress(
-        baked_seconds=progress.baked_seconds + gap,
-        ticked_at=now,
-        evidence=situation.evidence or progress.evidence,
-    )
-
-
-def _only_progress(state: RolloutState) -> Step:
-    return Step(state=replace(state, version=state.version + 1))
+    return Step(state=replace(state, progress=grown, version=state.version + 1))
 
 
 def _hold(state: RolloutState, verdict: Verdict | None, situation: Situation) -> Step:
     if state.state is State.HOLD:
-        return _only_progress(state)
+        return Step(state=state)
     why = verdict.explain() if verdict else situation.evidence_problem or "no fresh verdict on this stage"
     return _by_machine(state, Cause.HELD, situation, reason=why)
 
@@ -205,7 +212,7 @@ def _go_on(state: RolloutState, verdict: Verdict, situation: Situation) -> Step:
         why = f"{following.percentage} % needs a person's approval"
         return _by_machine(state, Cause.NEEDS_APPROVAL, situation, reason=why)
     if kinds:
-        return _only_progress(state)
+        return Step(state=state)
     if following is None:
         return _by_machine(state, Cause.DONE, situation, reason=verdict.explain())
     up = Change(ceiling=following.percentage, enters=True)

@@ -22,12 +22,13 @@ from rollout.commands import (
     Tick,
     Unkill,
 )
-from rollout.controller import MAX_TICK_SECONDS, TRANSITIONS, step
+from rollout.controller import MAX_TICK_SECONDS, TRANSITIONS, WRITE_SECONDS, step
 from rollout.errors import RolloutError, TransitionError
 from rollout.freeze import FrozenDates
 from rollout.percentage import NOBODY
 from rollout.plan import Plan, Stage
 from rollout.rollout_state import GUARDED, LATCHED, Cause, State
+from rollout.verdict import Standing
 from tests.unit.rollout.rollout_world import (
     ANNA,
     BREACH,
@@ -209,36 +210,85 @@ def test_bake_time_counts_only_with_evidence(standing: object, counts: bool) -> 
     driven = Driven().start()
     driven.tick(standing, after=0.0)  # type: ignore[arg-type]
 
-    driven.tick(standing, after=15.0)  # type: ignore[arg-type]
+    driven.tick(standing, after=30.0)  # type: ignore[arg-type]
 
-    assert driven.state.progress.baked_seconds == (15.0 if counts else 0.0)
+    assert driven.state.progress.baked_seconds == (30.0 if counts else 0.0)
+
+
+@pytest.mark.parametrize("standing", [PASS, HOLD], ids=str)
+def test_a_quiet_tick_is_not_written_and_no_time_is_lost(standing: Standing) -> None:
+    """Bake time alone is written each half-minute, what the guard remembers when it is new."""
+    driven = Driven(plan=plan_of(5, 25, bake=3600)).start()
+    driven.tick(standing, evidence="a")
+    first = driven.state
+
+    quiet = [driven.tick(standing, evidence="a", after=5.0).state for _ in range(5)]
+    half = driven.tick(standing, evidence="a", after=5.0).state
+    new = driven.tick(standing, evidence="b", after=1.0).state
+
+    assert all(each is first for each in quiet)
+    assert (half.version, half.progress.baked_seconds) == (first.version + 1, WRITE_SECONDS)
+    assert (new.version, new.progress.baked_seconds) == (first.version + 2, WRITE_SECONDS + 1.0)
+    assert new.progress.evidence == "b"
+
+
+def test_time_that_was_not_written_counts_for_going_on() -> None:
+    """The stage ends with the tick at which it has held, whatever was written last."""
+    driven = Driven(plan=plan_of(5, 25, bake=20)).start()
+    driven.tick()
+
+    ceilings = [driven.tick(after=5.0).state.ceiling for _ in range(4)]
+
+    assert ceilings == [pct(5), pct(5), pct(5), pct(25)]
+
+
+@pytest.mark.parametrize("standing", [UNDECIDED, None], ids=str)
+def test_a_tick_without_evidence_stops_the_clock_until_there_is_some(standing: Standing | None) -> None:
+    """Not all ticks are written, so a later one must not count what this one did not see."""
+    driven = Driven(plan=plan_of(5, 25, bake=3600)).start()
+    driven.tick(HOLD, after=0.0)
+    driven.tick(HOLD, after=10.0)
+
+    driven.tick(standing, after=10.0)
+    stopped = driven.state
+    driven.tick(standing, after=10.0)
+    still = driven.state
+    driven.tick(HOLD, after=10.0)
+    begun = driven.state.progress.baked_seconds
+    driven.tick(HOLD, after=30.0)
+
+    assert stopped.progress.ticked_at is None
+    assert still is stopped
+    assert (begun, driven.state.progress.baked_seconds) == (0.0, 30.0)
 
 
 def test_time_without_a_runner_does_not_bake() -> None:
-    """A runner that was away for a day counts one minute, and a clock that was set back nothing."""
+    """A runner that was away for a day counts one minute; a clock that was set back counts on from there."""
     driven = Driven(plan=plan_of(5, 25, bake=3600)).start()
     driven.tick(PASS, after=0.0)
 
     driven.tick(PASS, after=86_400.0)
     away = driven.state.progress.baked_seconds
     driven.tick(PASS, after=-3_600.0)
+    set_back = driven.state.progress.baked_seconds
+    driven.tick(PASS, after=30.0)
 
-    assert away == MAX_TICK_SECONDS
-    assert driven.state.progress.baked_seconds == MAX_TICK_SECONDS
+    assert (away, set_back) == (MAX_TICK_SECONDS, MAX_TICK_SECONDS)
+    assert driven.state.progress.baked_seconds == MAX_TICK_SECONDS + 30.0
 
 
 def test_paused_time_does_not_bake() -> None:
     """The clock stops with the pause and begins again with the first tick after it."""
     driven = Driven(plan=plan_of(5, 25, bake=3600)).start()
     driven.tick(PASS)
-    driven.tick(PASS)
+    driven.tick(PASS, after=30.0)
     driven.do(Pause(by=ANNA))
 
     driven.tick(PASS, after=600.0)
     driven.do(Resume(by=ANNA))
     driven.tick(PASS, after=30.0)
 
-    assert driven.state.progress.baked_seconds == 15.0
+    assert driven.state.progress.baked_seconds == 30.0
 
 
 def test_a_verdict_on_the_stage_before_does_not_count() -> None:

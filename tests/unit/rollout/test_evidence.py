@@ -76,6 +76,7 @@ def test_what_the_minute_of_the_start_held_before_it_is_no_part_of_the_stage() -
     found = begun.fold(later, criteria=CRITERIA, until=FIRST + 1)
     more = begun.fold([*later, row(0, fault)], criteria=CRITERIA, until=FIRST + 1)
 
+    assert [held.minute for held in begun.before] == [FIRST]
     assert found.stage == Counts({"ok": 2, "failed_timeout": 1})
     assert found.endpoints["e"].failures.run == 0
     assert (more.stage.get("pii"), more.stage.get("failed_server_error")) == (1, 20)

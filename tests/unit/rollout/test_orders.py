@@ -139,7 +139,7 @@ def test_a_replan_keeps_the_stage_and_never_raises() -> None:
     """The same percentage goes on baking; a plan that ends lower comes down at once."""
     driven = Driven(plan=plan_of(5, 50)).start()
     driven.tick()
-    driven.tick()
+    driven.tick(after=30.0)
     driven.plan = plan_of(5, 25)
 
     driven.do(Replan(by=ANNA))
@@ -149,7 +149,7 @@ def test_a_replan_keeps_the_stage_and_never_raises() -> None:
     driven.plan = plan_of(2)
     driven.do(Replan(by=ANNA))
 
-    assert kept == 15.0
+    assert kept == 30.0
     assert driven.state.ceiling == pct(2)
 
 
@@ -225,7 +225,7 @@ def test_every_obstacle_is_named_at_once() -> None:
     assert [each.kind for each in found] == list(ObstacleKind)
     assert [each.text for each in found] == [
         "held 0 s of 1 min 0 s",
-        "hold: success rate is hold",
+        "hold: success rate: success rate is hold",
         "store went back: version 1, seen 9",
         "the plan was edited after it was pinned: replan, or undo the edit",
         "frozen until 2025-11-13 03:13 UTC",
