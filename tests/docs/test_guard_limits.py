@@ -54,7 +54,7 @@ def said(percent: float) -> str:
 
 
 def test_the_chances_on_the_page_are_those_that_are_calculated() -> None:
-    """Every row: deliveries a minute; `minute_needs` of 20 and 30, without waves and with waves of 3 points."""
+    """Every row: deliveries a minute; `minute_needs` of 20 and 30, without waves and with them."""
     rows = re.findall(r"^\| ([0-9]+) \| (.+ %) \| (.+ %) \| (.+ %) \| (.+ %) \|$", PAGE, re.MULTILINE)
 
     assert [int(per_minute) for per_minute, *_ in rows] == [20, 28, 50, 100]
