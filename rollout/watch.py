@@ -7,7 +7,7 @@ in the rollout's state, so that any process can take over. Explained in docs/exp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Verdict
 
-__all__ = ["EvidenceSource", "Looked", "Watch"]
+__all__ = ["EvidenceSource", "Looked", "PartlyUnreadable", "Watch"]
 
 
 class EvidenceSource(Protocol):
@@ -27,8 +27,24 @@ class EvidenceSource(Protocol):
         """Return every row of *flag* from *from_minute* on (minutes since the epoch), in any order.
 
         It may raise whatever its technology raises; that is a look without a verdict.
+
+        Raises:
+            PartlyUnreadable: Some of it cannot be read, and the rest is in the error.
         """
         ...
+
+
+class PartlyUnreadable(Exception):
+    """Some of the evidence cannot be read: its measures are undecided, and the rest is judged.
+
+    Args:
+        rows: What could be read.
+        unreadable: Source (one of `guard.SOURCES`) → why it cannot be read, in our own words.
+    """
+
+    def __init__(self, rows: Iterable[Row], *, unreadable: Mapping[str, str]) -> None:
+        super().__init__(", ".join(unreadable))
+        self.rows, self.unreadable = list(rows), dict(unreadable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +85,7 @@ class Watch:
             now: The moment of the start; epoch seconds, the store's clock.
         """
         try:
-            rows = list(self._source.rows(flag, from_minute=minute_of(now)))
+            rows, _ = self._rows(flag, from_minute=minute_of(now))
         except Exception:  # noqa: BLE001 (the next look says that the evidence cannot be read)
             return ""
         return evidence_text.dumps(Evidence.begun(rows, since=now))
@@ -85,17 +101,29 @@ class Watch:
             return Looked()
         kept = _remembered(state)
         rows: list[Row] | None = None
+        unreadable: Mapping[str, str] = {}
         problem = ""
         try:
-            rows = list(self._source.rows(state.flag, from_minute=kept.until))
+            rows, unreadable = self._rows(state.flag, from_minute=kept.until)
         except Exception as error:  # noqa: BLE001 (whatever keeps it from being read: undecided, and said)
             problem = f"the evidence cannot be read ({type(error).__name__})"
-        looked = guard.look(state.plan.criteria, kept, rows, now=now, is_shadow=state.is_shadow)
+        looked = guard.look(
+            state.plan.criteria, kept, rows, now=now, unreadable=unreadable, is_shadow=state.is_shadow
+        )
+        # A minute is folded once: what could not be read of it is read again at the next look.
+        is_whole = rows is not None and not unreadable
         return Looked(
             verdict=looked.verdict,
-            evidence="" if rows is None else evidence_text.dumps(looked.keep),
+            evidence=evidence_text.dumps(looked.keep) if is_whole else "",
             problem=problem,
         )
+
+    def _rows(self, flag: FlagKey, *, from_minute: int) -> tuple[list[Row], Mapping[str, str]]:
+        """Return what can be read, and why the rest cannot."""
+        try:
+            return list(self._source.rows(flag, from_minute=from_minute)), {}
+        except PartlyUnreadable as error:
+            return error.rows, error.unreadable
 
 
 def _remembered(state: RolloutState) -> Evidence:

@@ -1,8 +1,8 @@
 """What the runner reads: the counts in the database, and what the fleet's breakers tell.
 
 Invariants: it reads the rows since the last look, never all; what breakers tell follows from their state
-alone, so that a second look counts nothing twice; breakers that cannot be seen from here are an error, which
-holds. Explained in docs/explanation/guard.md.
+alone, so that a second look counts nothing twice; breakers that cannot be seen from here are undecided, which
+holds, and the deliveries are judged all the same. Explained in docs/explanation/guard.md.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from rollout.django.evidence import EvidenceTable
 from rollout.evidence import Row, minute_of
 from rollout.flags import FlagKey
 from rollout.increments import of_breaker
+from rollout.watch import PartlyUnreadable
 from webhooks_core.breaker_state import BreakerState, State
-from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore
+from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore, RemoteBreakers
 
-__all__ = ["BreakersApart", "FleetEvidence", "rows_of"]
+__all__ = ["FleetEvidence", "rows_of"]
 
 #: How far back a breaker that stays open is counted, minute by minute; the rule asks for five minutes.
 MAX_OPEN_MINUTES = 60
-
-
-class BreakersApart(Exception):
-    """Each sender has breakers of its own, in its memory: choose a shared `WEBHOOKS["BREAKER_STORE"]`."""
+#: A store that is away answers what it knew; that is believed as long as a snapshot is (contract §3).
+MAX_SILENT_SECONDS = 30.0
+_APART = 'each sender has its own in its memory; share them by WEBHOOKS["BREAKER_STORE"]'
+_AWAY = "their store does not answer"
 
 
 class FleetEvidence:
@@ -47,16 +48,21 @@ class FleetEvidence:
         """Return every row from *from_minute* on, breakers included.
 
         Raises:
-            BreakersApart: They cannot be seen from this process.
+            PartlyUnreadable: The breakers cannot be seen from this process.
             Exception: What the database raises.
         """
-        if isinstance(self._breakers, MemoryBreakerStore):
-            raise BreakersApart
         now = self._table.database.now()
         rows = self._table.read(since_minute=from_minute, until_minute=minute_of(now) + 1)
-        for name in self._endpoints if self._breakers is not None else ():
-            assert self._breakers is not None
-            rows += rows_of(name, self._breakers.state(name, now=now), since=from_minute, now=now)
+        breakers = self._breakers
+        if breakers is None:
+            return rows
+        if isinstance(breakers, MemoryBreakerStore):
+            raise PartlyUnreadable(rows, unreadable={"breakers": _APART})
+        for name in self._endpoints:
+            state = breakers.state(name, now=now)
+            if isinstance(breakers, RemoteBreakers) and breakers.silent_seconds(name) > MAX_SILENT_SECONDS:
+                raise PartlyUnreadable(rows, unreadable={"breakers": _AWAY})
+            rows += rows_of(name, state, since=from_minute, now=now)
         return rows
 
 

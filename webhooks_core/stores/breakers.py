@@ -12,7 +12,7 @@ import math
 from dataclasses import replace
 from itertools import count
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from webhooks_core.breaker import (
     Admit,
@@ -55,6 +55,15 @@ class BreakerStore(Protocol):
 
     def state(self, endpoint_id: str, *, now: float) -> BreakerState:
         """Return what is known of one breaker, all successes that were told included."""
+        ...
+
+
+@runtime_checkable
+class RemoteBreakers(Protocol):
+    """Say of a store that may be away how old its last known state is."""
+
+    def silent_seconds(self, endpoint_id: str) -> float:
+        """Return for how long the store has told this process nothing of that breaker; infinity: ever."""
         ...
 
 

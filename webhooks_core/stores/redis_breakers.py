@@ -134,9 +134,10 @@ class RedisBreakerStore:
                 self._alone(kept, waiting, now=now)
             return told(Step(state=kept.state), ahead=self._ahead(kept, now=now)).state
 
-    def has_heard(self, endpoint_id: str) -> bool:
-        """Return whether Redis ever told this process of that breaker; else `state` is only a guess."""
-        return self._endpoint(endpoint_id).offset is not None
+    def silent_seconds(self, endpoint_id: str) -> float:
+        """Return for how long Redis has told this process nothing of that breaker; infinity: ever."""
+        heard_at = self._endpoint(endpoint_id).fresh_until - self._snapshot_seconds
+        return max(0.0, self._redis.monotonic() - heard_at)
 
     def _applied(self, endpoint_id: str, kept: _Kept, record: Record, *, now: float, begun: float) -> Step:
         """Take *record* to the log where it can matter there; answer from what is known where it cannot."""

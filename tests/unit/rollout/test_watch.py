@@ -17,7 +17,7 @@ from rollout.evidence import Evidence, Row, minute_of
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Call
-from rollout.watch import Looked, Watch
+from rollout.watch import Looked, PartlyUnreadable, Watch
 from tests.unit.rollout.rollout_world import ANNA, FLAG, NOW, Driven, pct, plan_of
 
 
@@ -65,6 +65,40 @@ def test_a_source_that_raises_is_undecided_and_said() -> None:
     assert looked.evidence == ""
     assert looked.verdict is not None
     assert looked.verdict.call is Call.HOLD
+
+
+@pytest.mark.parametrize(
+    ("counts", "call"),
+    [
+        pytest.param({"ok": 60, "attempts": 60}, Call.HOLD, id="well"),
+        pytest.param({"failed_server_error": 40, "attempts": 40}, Call.ROLL_BACK, id="broken"),
+    ],
+)
+def test_what_is_partly_unreadable_holds_and_rolls_back_and_is_read_again(
+    counts: dict[str, int], call: Call
+) -> None:
+    """The rest is judged; nothing is remembered, since a minute is folded once."""
+    source = Rows()
+    rows = [row(minute_of(NOW), **counts)]
+    source.error = PartlyUnreadable(rows, unreadable={"breakers": "their store does not answer"})
+
+    looked = Watch(source).look(Driven().start().state, now=NOW + 30)
+
+    assert looked.verdict is not None
+    undecided = {each.measure for each in looked.verdict.readings if each.why.startswith("cannot be read")}
+    assert (looked.verdict.call, undecided) == (call, {"breaker_openings", "receiver_unreachable"})
+    assert (looked.evidence, looked.problem) == ("", "")
+
+
+def test_a_start_knows_what_its_minute_held_although_something_cannot_be_read() -> None:
+    """As if all of it could: what was there before the start is not judged."""
+    source = Rows(row(minute_of(NOW), failed_server_error=9, attempts=9))
+    whole = Watch(source).begin(FLAG, now=NOW)
+    source.error = PartlyUnreadable(source.rows_, unreadable={"breakers": "their store does not answer"})
+
+    partly = Watch(source).begin(FLAG, now=NOW)
+
+    assert partly == whole != ""
 
 
 def test_minutes_are_read_once_and_remembered_in_the_state() -> None:

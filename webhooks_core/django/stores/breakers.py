@@ -57,13 +57,13 @@ _WRITE = (
 class _Kept:
     """One endpoint as this process knows it, and the steps that the fast path answers with."""
 
-    __slots__ = ("admitted", "ahead", "fresh_until", "lock", "path", "quiet", "state")
+    __slots__ = ("admitted", "ahead", "fresh_until", "heard_at", "lock", "path", "quiet", "state")
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.path = ClosedPath()
         self.ahead = 0.0  # the database's clock minus the caller's, when it was last asked
-        self.fresh_until = float("-inf")  # monotonic
+        self.fresh_until = self.heard_at = float("-inf")  # monotonic
         self.follow(BreakerState(), now=0.0)
 
     def follow(self, state: BreakerState, *, now: float) -> None:
@@ -136,6 +136,10 @@ class DatabaseBreakerStore:
         with kept.lock:
             return self._changed(endpoint_id, kept, None, now=now).state
 
+    def silent_seconds(self, endpoint_id: str) -> float:
+        """Return for how long the database has told this process nothing of it; infinity: ever."""
+        return max(0.0, self._monotonic() - self._endpoint(endpoint_id).heard_at)
+
     def close(self) -> None:
         """End the thread that asks the database."""
         self._line.close()
@@ -164,7 +168,7 @@ class DatabaseBreakerStore:
 
         try:
             step, at = self._line.ask(lambda: self._written(endpoint_id, decided, now=now))
-            kept.ahead = at - now
+            kept.ahead, kept.heard_at = at - now, self._monotonic()
         except StoreUnavailable:
             at = now + kept.ahead
             step = self._alone(decided(kept.state, at), known=kept.state, now=at)
