@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -280,15 +281,19 @@ def test_held_ones_are_not_released_into_a_closed_gate(under_way: dict[str, Any]
 def test_a_rollback_whose_database_does_not_answer_names_the_kill(
     under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """4, in its time."""
-    real = DjangoRolloutStore.load
+    """4, in its time. What was left behind ends here, and does not roll back the next test's rollout."""
+    given_up = threading.Event()
 
-    def slow(self: DjangoRolloutStore, flag: Any) -> Any:
-        time.sleep(1.0)
-        return real(self, flag)
+    def silent(_self: DjangoRolloutStore, _flag: Any) -> Any:
+        given_up.wait(10)
+        raise OperationalError("gone")
 
-    monkeypatch.setattr(DjangoRolloutStore, "load", slow)
+    monkeypatch.setattr(DjangoRolloutStore, "load", silent)
+    others = set(threading.enumerate())
     code, text = run("rollback", "--reason", "x", "--timeout", "0.1")
+    given_up.set()
+    for left_behind in set(threading.enumerate()) - others:
+        left_behind.join(10)
 
     assert code == 4
     assert "no answer within" in text and "`rollout kill`" in text
@@ -296,8 +301,6 @@ def test_a_rollback_whose_database_does_not_answer_names_the_kill(
 
 def test_a_call_within_a_transaction_is_made_as_it_is(database: Any) -> None:
     """Another thread would see another world."""
-    import threading
-
     with database.transaction():
         inside = bounded.within(5.0, threading.current_thread, alias=database.alias)
     outside = bounded.within(5.0, threading.current_thread, alias=database.alias)
