@@ -45,7 +45,7 @@ class Stopping:
         acknowledged: Those of them that obey it.
         ran_out: Those that never said so and whose lease has run out.
         waiting_for: Names of those that are alive and have not acknowledged, sorted.
-        slowest_seconds: What the slowest that acknowledged took; None where nobody did.
+        slowest_seconds: What the slowest that acknowledged took, at most its lease; None where nobody did.
     """
 
     total: int
@@ -84,11 +84,13 @@ def stopping(senders: Iterable[Sender], *, epoch: int, since: float, now: float)
     """
     concerned = [sender for sender in senders if sender.is_alive(now=since)]
     acknowledged = [sender for sender in concerned if sender.epoch >= epoch]
+    # Who acknowledged later than its lease was silent meanwhile, and sent nothing; or came only then.
+    took = [min(max(0.0, each.acknowledged_at - since), each.lease_seconds) for each in acknowledged]
     late = [sender for sender in concerned if sender.epoch < epoch]
     return Stopping(
         total=len(concerned),
         acknowledged=len(acknowledged),
         ran_out=sum(not sender.is_alive(now=now) for sender in late),
         waiting_for=tuple(sorted(sender.name for sender in late if sender.is_alive(now=now))),
-        slowest_seconds=max((max(0.0, each.acknowledged_at - since) for each in acknowledged), default=None),
+        slowest_seconds=max(took, default=None),
     )

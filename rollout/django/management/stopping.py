@@ -52,7 +52,9 @@ class Stopped:
 
     def _how(self, sender: Sender) -> str:
         if sender.epoch >= self.state.epoch:
-            return f"stopped after {max(0.0, sender.acknowledged_at - self.state.epoch_at):.1f} s"
+            took = max(0.0, sender.acknowledged_at - self.state.epoch_at)
+            is_late = took > sender.lease_seconds
+            return "came, or came back, later: it obeys" if is_late else f"stopped after {took:.1f} s"
         if sender.is_alive(now=self.now):
             return f"NOT REACHED, last seen {max(0.0, self.now - sender.seen_at):.1f} s ago"
         return f"its lease ran out {self.now - sender.seen_at - sender.lease_seconds:.1f} s ago"

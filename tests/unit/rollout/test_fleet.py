@@ -87,6 +87,16 @@ def test_a_reason_is_made_fit_and_never_refused() -> None:
     assert clean_reason("x" * 10**6) == "x" * (MAX_REASON - 1) + "…"
 
 
+@pytest.mark.parametrize(("after", "slowest"), [(0.4, 0.4), (3.0, 3.0), (86_400.0, 3.0)], ids=str)
+def test_a_worker_that_starts_a_day_later_does_not_make_the_stop_slow(after: float, slowest: float) -> None:
+    """Beyond its lease it was silent, and sent nothing by its promise; or it was not there at all."""
+    came = sender("web-2", epoch=7, seen_at=NOW + after, lease=3.0)
+
+    found = stopping([came], epoch=7, since=NOW, now=NOW + after)
+
+    assert found.slowest_seconds == pytest.approx(slowest)
+
+
 @pytest.mark.parametrize(
     ("text", "most", "said"),
     [
