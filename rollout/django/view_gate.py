@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 from django.http import Http404, HttpRequest
 
@@ -18,7 +18,8 @@ from rollout.gate import aside
 
 __all__ = ["flag_required"]
 
-V = TypeVar("V", bound=Callable[..., object])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _flags = SettingsFlags()
 
@@ -28,7 +29,7 @@ def flag_required(
     *,
     unit: str | Callable[[HttpRequest], object],
     otherwise: Callable[..., object] | None = None,
-) -> Callable[[V], V]:
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a view answer for the units that are in; for all others *otherwise*, or 404.
 
     Args:
@@ -45,7 +46,8 @@ def flag_required(
             return False
         return _flags.is_on(key, found)
 
-    def wrap(view: V) -> V:
+    def wrap(guarded_view: Callable[P, R]) -> Callable[P, R]:
+        view = cast("Callable[..., object]", guarded_view)
         if inspect.iscoroutinefunction(view):
 
             @functools.wraps(view)
@@ -55,14 +57,14 @@ def flag_required(
                 made = answer(request, *args, **parameters)
                 return await cast("Awaitable[object]", made) if inspect.isawaitable(made) else made
 
-            return cast("V", guarded_async)
+            return cast("Callable[P, R]", guarded_async)
 
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: object, **parameters: object) -> object:
             answer = view if is_on(request, parameters) else otherwise or _not_found
             return answer(request, *args, **parameters)
 
-        return cast("V", guarded)
+        return cast("Callable[P, R]", guarded)
 
     return wrap
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from importlib import resources
 
 import rollout
 import webhooks_core
@@ -11,6 +12,10 @@ import webhooks_core
 names = {distribution.metadata["Name"].lower() for distribution in importlib.metadata.distributions()}
 assert names <= {"rollout-webhooks", "pip", "setuptools", "wheel"}, f"came along: {sorted(names)}"
 assert "site-packages" in (rollout.__file__ or ""), rollout.__file__
+for package in (rollout, webhooks_core):
+    assert resources.files(package).joinpath("py.typed").is_file(), (
+        f"{package.__name__} came without its types"
+    )
 
 flags = rollout.LiveFlags(rollout.MappingSource({"tournament-webhooks": {"percentage": 50}}))
 gate = rollout.Gate("tournament-webhooks", flags)
