@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from rollout import state_text
-from rollout.commands import Advance, Approve, Pause, Replan, RollBack, Start
+from rollout.commands import Advance, Approve, Replan, RollBack, Start
 from rollout.context import EvaluationContext
 from rollout.controls import Controls
 from rollout.counters import Counts
 from rollout.criteria import Criteria
+from rollout.django.fleet_evidence import rows_of
 from rollout.evaluator import evaluate, evaluate_strict
 from rollout.evidence import Evidence, Row, minute_of
-from rollout.flags import Flag
+from rollout.flags import Flag, FlagKey
 from rollout.guard import look
 from rollout.percentage import NOBODY, Percentage
 from rollout.rollout_state import State
-from rollout.runner import Outcome
+from rollout.runner import Outcome, Runner
 from rollout.snapshot import Snapshot
 from rollout.stores.memory import MemoryRolloutStore
-from rollout.verdict import Call, VerdictKind
+from rollout.testing import ManualClock
+from rollout.verdict import Call, Standing, VerdictKind
+from rollout.watch import Watch
 from tests.unit.rollout.rollout_world import (
     ANNA,
     BREACH,
@@ -27,6 +32,7 @@ from tests.unit.rollout.rollout_world import (
     HOLD,
     NOW,
     PASS,
+    PLAN,
     UNDECIDED,
     Driven,
     pct,
@@ -34,6 +40,19 @@ from tests.unit.rollout.rollout_world import (
     sender,
 )
 from tests.unit.rollout.test_runner import World
+from webhooks_core.breaker import Admit, Failed, Ticket
+from webhooks_core.stores.breakers import MemoryBreakerStore
+
+
+class Minutes:
+    """An evidence source of a test's own rows."""
+
+    def __init__(self) -> None:
+        self.kept: list[Row] = []
+
+    def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
+        """Everything from that minute on."""
+        return [row for row in self.kept if row.minute >= from_minute]
 
 
 def test_an_analysis_that_was_cut_off_is_no_success() -> None:
@@ -130,19 +149,39 @@ def test_the_percentage_does_not_rise_past_the_end() -> None:
 
 
 def test_a_restart_loses_nothing() -> None:
-    """A new process, from nothing but the stored text: the same stage, bake time, memory and latch.
+    """A new process, from nothing but what is stored: it judges what came while nobody ran, too.
 
-    Source: stakater/Reloader#1144: a controller that restarts or moves misses what was going on.
+    Source: stakater/Reloader#814: "if reloader pod is down for any reason, and any of the watched
+    secret/configmap changes, it doesnt cater reloads for that when the pod comes back up".
     """
-    driven = Driven().start()
-    driven.bake(ticks=3)
-    driven.do(Pause(by=ANNA))
-    rolled = Driven().at(State.ROLLING_BACK)
+    clock, source = ManualClock(NOW), Minutes()
+    store = MemoryRolloutStore(clock=clock)
 
-    for before in (driven.state, rolled.state):
-        after = state_text.loads(state_text.dumps(before))
+    def new_process() -> Runner:
+        return Runner(FLAG, store, Watch(source), plan=lambda: PLAN, owner=f"host/{clock()}")
 
-        assert after == before
+    new_process().obey(Start(by=ANNA))
+    new_process().tick()
+    source.kept = [Row(minute_of(NOW) + 2, "main", Counts({"failed_server_error": 20, "attempts": 20}))]
+    clock.advance(3_600.0)
+
+    made = new_process().tick()
+
+    assert made.state is not None
+    assert (made.state.state, made.state.ceiling) == (State.ROLLING_BACK, NOBODY)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_restart_finds_every_state_as_it_was(state: State) -> None:
+    """The stage, the bake time, what the guard remembers, the latch: all of it is in the stored text.
+
+    Source: stakater/Reloader#640, "reload after controller was down does not occur".
+    """
+    before = Driven().at(state).state
+
+    after = state_text.loads(state_text.dumps(before))
+
+    assert after == before
 
 
 def test_what_was_rolled_back_is_not_tried_again_by_itself() -> None:
@@ -213,8 +252,9 @@ def test_forced_on_units_do_not_survive_a_rollback() -> None:
 def test_a_lagging_replica_does_not_bring_back_what_was_stopped() -> None:
     """A runner that reads the state of before the rollback does nothing with it, and says so.
 
-    Source: django-waffle/django-waffle#249 (a stale value read from a replica right after the change, and
-    cached), and Flagsmith/flagsmith#5814.
+    Source: django-waffle/django-waffle#249: "when an update is immediately followed by a read, the read will
+    get a stale value from the DB replica and cache it"; and Flagsmith/flagsmith#5632, whose `GET` after a
+    change "will, _sometimes_, fetch an outdated state from a replica".
     """
     world = World()
     runner = world.runner()
@@ -279,3 +319,29 @@ def test_a_hold_that_nobody_looks_at_is_told_once() -> None:
     quiet = [driven.tick(HOLD) for _ in range(100)]
 
     assert all(made.entry is None and made.actions == () for made in quiet)
+
+
+def test_the_failed_probes_of_a_dead_receiver_are_no_openings() -> None:
+    """Dead for an hour and more, asked by one probe after the other: its breaker has opened once.
+
+    Source: cisco-ai-defense/defenseclaw#779: "a failed probe re-emits `circuit_breaker_open`", so that "a
+    long outage adds a new durable degraded record on every probe cycle".
+    """
+    breakers, now, probes = MemoryBreakerStore(), NOW, 0
+    for _ in range(breakers.policy.max_fails):
+        ticket = breakers.apply("main", Admit(), now=now).answer
+        breakers.apply("main", Failed(ticket=ticket), now=now)  # type: ignore[arg-type]
+    while probes < 30:
+        now = breakers.state("main", now=now).retry_at
+        probe = breakers.apply("main", Admit(token="web-1"), now=now).answer
+        assert isinstance(probe, Ticket)
+        assert probe.is_probe
+        breakers.apply("main", Failed(ticket=probe), now=now + 10.0)
+        now, probes = now + 10.0, probes + 1
+
+    rows = rows_of("main", breakers.state("main", now=now), since=minute_of(NOW), now=now)
+    looked = look(Criteria(), Evidence(since=NOW), rows, now=now)
+
+    readings = {each.measure: each for each in looked.verdict.readings}
+    assert now - NOW > 3_600
+    assert (readings["breaker_openings"].value, readings["breaker_openings"].standing) == (1, Standing.GO_ON)
