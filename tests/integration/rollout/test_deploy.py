@@ -21,7 +21,7 @@ from django.test import override_settings
 
 from rollout.actor import Actor
 from rollout.bucketing import position
-from rollout.commands import Advance, Start
+from rollout.commands import Advance, SetPercentage, Start
 from rollout.django import driving, gate, record_outcome
 from rollout.percentage import Percentage
 from rollout.plan import Plan
@@ -263,6 +263,25 @@ def test_a_rollback_in_the_middle_of_a_deploy_waits_for_senders_of_both_versions
     assert rolled_back.reason.startswith(f"{said['total']} of {said['total']} stopped")
     assert "not in a deploy" in rolled_back.reason
     assert rolled_back.plan == site.a.parsed
+
+
+def test_a_deploy_that_loses_the_plan_opens_nothing_while_the_database_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    """The row's ceiling is in force, and the percentage of 100 is not, until `DATABASE` is gone, too."""
+    values = settings_of(world, tmp_path / "kill")
+    with override_settings(**values):
+        driving.runner().obey(Start(by=ANNA, reason="go", confirm=True))
+        driving.runner().obey(SetPercentage(by=ANNA, reason="slower", percentage=STAGE))
+    without_plan = {key: each for key, each in values["ROLLOUT"].items() if key != "PLAN"}
+    without_both = {key: each for key, each in without_plan.items() if key != "DATABASE"}
+
+    let_in = []
+    for rollout in (values["ROLLOUT"], without_plan, without_both):
+        with override_settings(**{**values, "ROLLOUT": rollout}):
+            let_in.append([unit for unit in (*IN, *OUT) if gate(unit)])
+
+    assert let_in == [IN, IN, [*IN, *OUT]]
 
 
 def _journal() -> list[Any]:

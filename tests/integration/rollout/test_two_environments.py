@@ -47,6 +47,7 @@ ANNA = Actor(name="user:17", authenticated=True)
 SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
 pytestmark = [
     pytest.mark.network,
+    pytest.mark.slow,
     pytest.mark.redis,
     pytest.mark.postgres,
     pytest.mark.parametrize("world", ["postgres"], indirect=True),
@@ -161,7 +162,6 @@ def both(world: World, receiver: Scripted, tmp_path: Path) -> Iterator[tuple[Env
         sharing.forget()
 
 
-@pytest.mark.slow
 def test_a_breaker_that_opens_in_staging_leaves_production_closed(
     both: tuple[Environment, Environment], receiver: Scripted
 ) -> None:
@@ -191,7 +191,6 @@ def test_a_breaker_that_opens_in_staging_leaves_production_closed(
     assert {key.partition(":")[0] for key in keys} == {"{production", "{staging"}
 
 
-@pytest.mark.slow
 def test_a_kill_in_staging_stops_nobody_in_production(
     both: tuple[Environment, Environment], receiver: Scripted
 ) -> None:
