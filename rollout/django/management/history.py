@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollout import journal
+from rollout.actor import cut
 from rollout.bucketing import is_in, position
 from rollout.context import unit_text
 from rollout.django import conf, driving, wiring
@@ -31,6 +32,8 @@ __all__ = ["add"]
 
 #: Entries that are read at a time.
 PORTION = 500
+#: Characters of a reason in the table; `--json` has all of it.
+SHORT = 100
 _HEAD_LETTERS = 12
 
 
@@ -97,7 +100,7 @@ def _row(entry: JournalEntry) -> tuple[object, ...]:
     actor = entry.actor + ("" if entry.authenticated else "*")
     return (
         *(moment_text(entry.at).replace("T", " ").rstrip("Z"), entry.version),
-        *(_side(entry.before), _side(entry.after), actor, entry.reason[:100]),
+        *(_side(entry.before), _side(entry.after), actor, cut(entry.reason, SHORT)),
     )
 
 

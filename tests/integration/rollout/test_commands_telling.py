@@ -82,6 +82,21 @@ def test_history_shows_verifies_and_finds_what_was_cut_off() -> None:
     assert (whole[0], whole[1]["head"], len(whole[1]["entries"])) == (0, head, 2)
 
 
+def test_a_long_reason_is_cut_at_a_word_in_the_table_and_whole_for_programs() -> None:
+    """A verdict's reason is longer than a line, and full of numbers."""
+    reason = "391 of 391 deliveries arrived, " * 5
+    run("start", "--reason", reason)
+
+    _, text = run("history")
+    _, whole = run_json("history")
+
+    assert (
+        "391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391…"
+        in text
+    )
+    assert whole["entries"][0]["reason"] == reason.strip()
+
+
 def test_a_unit_is_explained_now_and_at_a_moment_of_the_past() -> None:
     """From the journal: in at 100 %, not before the start, not after the rollback."""
     before = driving.store().now()
