@@ -117,7 +117,7 @@ class Play(Seat):
     def start(self, reason: str) -> None:
         """Let a person begin at the first stage."""
         self.stage.receiver.plan_faults()
-        time.sleep(2.5)  # the faults' minutes are over: a rollout begun within them would be judged by them
+        time.sleep(2.5)  # what was under way when the fault was found has ended: it is none of this run's
         self.runner.obey(Start(by=ANNA, reason=reason))
         self.tell()
         open_now = lambda: any(gate.is_open(unit) for unit in self.stage.world.tournament_ids)  # noqa: E731
