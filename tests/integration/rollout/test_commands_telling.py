@@ -91,7 +91,7 @@ def test_a_long_reason_is_cut_at_a_word_in_the_table_and_whole_for_programs() ->
     _, whole = run_json("history")
 
     assert (
-        "391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391…"
+        "391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391 of 391 deliveries arrived, 391 of…"
         in text
     )
     assert whole["entries"][0]["reason"] == reason.strip()
