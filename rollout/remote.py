@@ -14,20 +14,19 @@ from dataclasses import dataclass, field
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
-from openfeature.event import EventDetails, ProviderEvent
-from openfeature.flag_evaluation import FlagEvaluationDetails
-from openfeature.provider import ProviderStatus
-from openfeature.provider.no_op_provider import NoOpProvider
 
 from rollout.asking import Asker, Hanging
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.errors import ConfigError
+from rollout.evaluator import failure
 from rollout.events import Observer
 from rollout.flags import Flag, FlagKey
 from rollout.inherited import follow, is_inherited
 from rollout.live import KillSwitch, LiveFlags, always_on, no_ceilings
 from rollout.percentage import EVERYBODY, POSITIONS, Percentage
-from rollout.remote_answer import Answer, judged, mapped, off
+from rollout.remote_answer import Answer, judged, mapped, off, recorded
+from rollout.remote_question import Said, put
+from rollout.remote_stale import Staleness
 from rollout.sources.memory import MappingSource
 
 __all__ = ["MAX_TIMEOUT_SECONDS", "Remote", "RemoteFlags", "local_flags"]
@@ -39,7 +38,7 @@ MAX_STALE_SECONDS = 30.0
 # A sender that has not confirmed the flag's state for longer waits instead of sending.
 STRICTLY_STALE_SECONDS = 2.0
 
-_Ask = Callable[[], tuple[FlagEvaluationDetails[bool], ProviderStatus]]
+_Ask = Callable[[], Said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,18 +93,20 @@ class RemoteFlags(LiveFlags):
 
     Args:
         remote: Which provider is asked, and how.
+        is_set: Whether the provider is there; while it is not, nobody is asked. It must not wait.
         kill: As for `LiveFlags`, and so are *master*, *ceilings*, *refresh_seconds*, *monotonic*, *observer*.
 
     Raises:
         ConfigError: *refresh_seconds* is out of range.
     """
 
-    __slots__ = ("_ask", "_client", "_remote", "_stale_since")
+    __slots__ = ("_ask", "_client", "_is_set", "_remote", "_staleness")
 
     def __init__(
         self,
         remote: Remote,
         *,
+        is_set: Callable[[], bool] = always_on,
         kill: KillSwitch | None = None,
         master: Callable[[], bool | None] = always_on,
         ceilings: Callable[[], Mapping[FlagKey, Percentage]] = no_ceilings,
@@ -125,12 +126,15 @@ class RemoteFlags(LiveFlags):
         self._remote = remote
         self._client = api.get_client(remote.domain)
         follow(remote.domain)
-        self._ask: Callable[[_Ask], tuple[FlagEvaluationDetails[bool], ProviderStatus]] = (
+        self._is_set = is_set
+        self._ask: Callable[[_Ask], Said] = (
             _directly if remote.timeout_seconds is None else Asker(remote.timeout_seconds)
         )
-        self._stale_since: float | None = None
-        # Told, the time is exact; where the SDK's thread did not survive a fork, the next look counts.
-        self._client.add_handler(ProviderEvent.PROVIDER_STALE, self._went_stale)
+        self._staleness = Staleness(self._client, remote.flags.values(), monotonic)
+
+    def close(self) -> None:
+        """Hear no more of the provider. Asked again, it is still answered, by looking."""
+        self._staleness.close()
 
     @property
     def may_wait(self) -> bool:
@@ -142,13 +146,8 @@ class RemoteFlags(LiveFlags):
         local = super().decide(key, unit, attributes)
         if not local.value or local.reason is Reason.STATIC:  # stopped here, or overridden by a test
             return local
-        answer = self._answer(key, local.unit, attributes, most=self._remote.stale_seconds)
-        if answer.value and attributes:
-            # Asked with attributes, which a delivery's row does not keep: so it cannot be asked again.
-            answer = answer._replace(reason=Reason.TARGETING_MATCH)
-        elif answer.value and answer.reason is Reason.TARGETING_MATCH:
-            answer = answer._replace(reason=Reason.SPLIT)
-        return _decision(local, answer)
+        most = self._remote.stale_seconds
+        return _decision(local, self._answer(key, local.unit, attributes, most=most))
 
     def is_on(self, key: str, unit: object) -> bool:
         """Say whether *unit* is in, without attributes."""
@@ -159,14 +158,14 @@ class RemoteFlags(LiveFlags):
 
         Args:
             admitted_by: The reason of the decision by which the delivery was recorded. TARGETING_MATCH: by
-                attributes that are not known any more, so that of the other provider's answer only counts
-                that it has one, and that the flag is not disabled there.
+                attributes that are not known any more, and not by the unit alone, so that of the other
+                provider's answer only counts that it has one, and that the flag is not disabled there.
         """
         local = super().decide_strict(key, unit)
         if not local.value or local.reason is Reason.STATIC:
             return local
         most = min(self._remote.stale_seconds, STRICTLY_STALE_SECONDS)
-        answer = self._answer(key, local.unit, None, most=most)
+        answer = self._answer(key, local.unit, None, most=most, alone=True)
         is_known = answer.reason not in (Reason.ERROR, Reason.STALE, Reason.DISABLED)
         if admitted_by is Reason.TARGETING_MATCH and is_known:
             answer = Answer(True, admitted_by, None, f"admitted by {admitted_by}")  # noqa: FBT003
@@ -176,56 +175,51 @@ class RemoteFlags(LiveFlags):
         self, key: str, unit: object, attributes: Mapping[str, object] | None = None
     ) -> tuple[Decision, Flag | None]:
         """Decide as `decide` does; the values of a flag that another owns are not known here."""
-        if attributes and self._remote.unit in attributes:
-            unit = attributes[self._remote.unit]
+        try:
+            if attributes and self._remote.unit in attributes:
+                unit = attributes[self._remote.unit]
+        except Exception as error:  # noqa: BLE001 (whatever attributes do: off, and the decision says what)
+            return failure(key, error), None
         return self.decide(key, unit, attributes), None
 
-    def _answer(self, key: str, unit: str, attributes: Mapping[str, object] | None, *, most: float) -> Answer:
+    def _answer(
+        self,
+        key: str,
+        unit: str,
+        attributes: Mapping[str, object] | None,
+        *,
+        most: float,
+        alone: bool = False,
+    ) -> Answer:
         remote = self._remote
-        if is_inherited(self._client.provider):
-            return off(
-                ErrorCode.PROVIDER_NOT_READY, "the provider was set before a fork, and may follow nothing"
-            )
         try:
-            context = EvaluationContext(
-                unit,
-                {remote.unit: unit, **remote.fixed, **mapped(attributes or {}, names=remote.names)},
-            )
+            if not self._is_set():
+                return off(ErrorCode.PROVIDER_NOT_READY, "the provider is not set yet")
+            if is_inherited(self._client.provider):
+                return off(
+                    ErrorCode.PROVIDER_NOT_READY, "the provider was set before a fork, and may follow nothing"
+                )
             theirs = remote.flags[FlagKey(key)]
-            details, status = self._ask(lambda: self._question(theirs, context))
-            is_stale = status is ProviderStatus.STALE or details.reason == Reason.STALE
-            return judged(details, status, stale_for=self._stale_for(is_stale=is_stale), most=most)
+            own = EvaluationContext(unit, {**remote.fixed, remote.unit: unit})
+            more = None if alone else mapped(attributes or {}, names=remote.names)
+            begun = self._monotonic()
+            said = self._ask(lambda: self._put(theirs, own, more))
+            stale_for = self._staleness.seconds(theirs, said, begun=begun)
+            answer = judged(said.details, said.status, stale_for=stale_for, most=most)
+            return recorded(answer, by_attributes=said.by_attributes)
         except Hanging as error:
             return off(ErrorCode.GENERAL, str(error))
         except Exception as error:  # noqa: BLE001 (whatever a provider, a hook or an attribute does: off)
             return off(ErrorCode.GENERAL, f"{type(error).__name__} while asking")
 
-    def _question(
-        self, flag: str, context: EvaluationContext
-    ) -> tuple[FlagEvaluationDetails[bool], ProviderStatus]:
-        provider = self._client.provider
-        status = self._client.get_provider_status()
-        if isinstance(provider, NoOpProvider):
-            status = ProviderStatus.NOT_READY  # nobody has set one: the SDK would answer our own default
-        return self._client.get_boolean_details(flag, False, context), status  # noqa: FBT003 (the SDK's signature)
-
-    def _stale_for(self, *, is_stale: bool) -> float | None:
-        """Return for how many seconds the provider has been stale, by what it says now."""
-        if not is_stale:
-            self._stale_since = None
-            return None
-        now = self._monotonic()
-        since = self._stale_since
-        if since is None:
-            self._stale_since = since = now
-        return now - since
-
-    def _went_stale(self, _event: EventDetails) -> None:
-        if self._stale_since is None:
-            self._stale_since = self._monotonic()
+    def _put(
+        self, flag: str, own: EvaluationContext, more: Mapping[str, EvaluationContextAttribute] | None
+    ) -> Said:
+        self._staleness.hear()
+        return put(self._client, flag, own, more)
 
 
-def _directly(ask: _Ask) -> tuple[FlagEvaluationDetails[bool], ProviderStatus]:
+def _directly(ask: _Ask) -> Said:
     return ask()
 
 

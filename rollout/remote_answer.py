@@ -20,7 +20,7 @@ from openfeature.provider import ProviderStatus
 
 from rollout.decision import ErrorCode, Reason
 
-__all__ = ["Answer", "judged", "mapped", "off"]
+__all__ = ["Answer", "judged", "mapped", "off", "recorded"]
 
 _HARMLESS = re.compile(r"[^A-Za-z0-9_.:/+-]")
 _MOST_LETTERS = 64
@@ -68,6 +68,20 @@ def judged(
     if stale_for is not None and stale_for > most:
         return Answer(False, Reason.STALE, None, f"openfeature stale: for {stale_for:.0f} s")  # noqa: FBT003
     return Answer(value, _reason(reason), None, f"openfeature: {reason} {_shown(details.variant)}".rstrip())
+
+
+def recorded(answer: Answer, *, by_attributes: bool) -> Answer:
+    """Return *answer* with the reason that a delivery's row is to keep, which says what may be asked again.
+
+    Args:
+        answer: What the other side's answer is worth.
+        by_attributes: It would not let the unit in by itself: TARGETING_MATCH, whatever its own word is.
+    """
+    if answer.value and by_attributes:
+        return answer._replace(reason=Reason.TARGETING_MATCH)
+    if answer.value and answer.reason is Reason.TARGETING_MATCH:
+        return answer._replace(reason=Reason.SPLIT)
+    return answer
 
 
 def _code(code: object) -> ErrorCode:

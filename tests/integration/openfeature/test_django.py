@@ -14,10 +14,11 @@ from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from rollout import KillFile
-from rollout.django import conf, gate, permit, wiring
+from rollout.django import conf, dispatch, gate, permit, wiring
 from rollout.django.openfeature import provider
 from tests.integration.django.project import FLAG, KILL_FILE, project
 from webhooks_core.delivery import PermitVerdict
+from webhooks_core.testing import outbox
 
 DOMAIN = "elsewhere"
 OURS = {"FLAGS": None, "SOURCE": "openfeature"}
@@ -83,6 +84,16 @@ def test_our_provider_tells_of_changes_whoever_has_built_the_flags(settled: Any)
     assert first is not second
     assert listening == 1
     assert wiring._listeners == []
+
+
+def test_our_provider_listens_once_where_it_builds_the_flags(settled: Any) -> None:
+    """Set before anything else has asked for them: each change is told once."""
+    settled(percentage=100)
+    wiring.built.forget()
+
+    api.set_provider_and_wait(provider())
+
+    assert len(wiring.built().flags._listeners) == 1
 
 
 def test_our_provider_is_off_where_the_apps_are_not_installed(settings: Any, settled: Any) -> None:
@@ -160,16 +171,18 @@ def test_the_kill_file_stops_what_another_provider_lets_in(settled: Any) -> None
     ],
 )
 def test_before_sending_it_is_asked_again(settled: Any, answer: Any, verdict: PermitVerdict) -> None:
-    """It changed its mind: held. It cannot be understood: the sender waits."""
-    other = InMemoryFlag("on", {"on": True}, context_evaluator=lambda *_: answer)
+    """It changed its mind: held. It cannot be understood: the sender waits. For what dispatch recorded."""
+    said = [FlagResolutionDetails(True, reason="SPLIT")]
+    other = InMemoryFlag("on", {"on": True}, context_evaluator=lambda *_: said[0])
     api.set_provider_and_wait(InMemoryProvider({"theirs": other}), DOMAIN)
     settled(ROLLOUT=asks())
+    assert dispatch("payment_verified", {"tournament_id": 101}, tournament_id=101)
+    (kept,) = outbox
 
-    class Row:
-        unit, admitted_by = "101", "SPLIT"
+    said[0] = answer
+    permitted = permit.send_permit(kept.delivery)
 
-    permitted = permit.send_permit(Row())  # type: ignore[arg-type]
-
+    assert (kept.delivery.unit, kept.delivery.admitted_by) == ("101", "SPLIT")
     assert permitted.verdict is verdict
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -80,24 +79,6 @@ def test_true_is_on_with_the_other_sides_words(provider: Scripted) -> None:
     assert decision.detail == "openfeature: STATIC yes"
     assert (decision.unit, decision.threshold, decision.position is None) == ("101", None, False)
     assert gate.is_open(101)
-
-
-def test_the_question_is_mapped(provider: Scripted) -> None:
-    """Their flag, the unit as targeting key and attribute, attributes by their names, and what is fixed."""
-    remote = {"names": {"region": "country"}, "fixed": {"kind": "tournament"}}
-    given = {"region": "eu", "size": Decimal("8"), "share": Decimal("0.5"), "list": [1]}
-
-    flags(remote=remote).decide(KEY, 101, given)
-
-    ((key, context),) = provider.asked
-    assert (key, context.targeting_key) == (THEIRS, "101")
-    assert context.attributes == {
-        "tournament_id": "101",
-        "kind": "tournament",
-        "country": "eu",
-        "size": 8,
-        "share": 0.5,
-    }
 
 
 def test_only_what_openfeature_knows_is_handed_over() -> None:
@@ -177,12 +158,31 @@ class Hostile(dict[str, object]):
         raise RuntimeError("personal")
 
 
-def test_attributes_that_raise_are_off(provider: Scripted) -> None:
-    """With the error's type, and nothing of its text."""
-    decision = flags().decide(KEY, 101, Hostile(a=1))
+class Worse(Hostile):
+    """And whoever asks whether there are any, or what is in them."""
+
+    def __bool__(self) -> bool:
+        """Raise."""
+        raise RuntimeError("personal")
+
+    def __contains__(self, name: object) -> bool:
+        """Raise."""
+        raise RuntimeError("personal")
+
+
+@pytest.mark.parametrize("attributes", [Hostile(a=1), Worse(a=1)], ids=["items", "everything"])
+def test_attributes_that_raise_are_off(provider: Scripted, attributes: Hostile) -> None:
+    """With the error's type, and nothing of its text; at both doors."""
+    asked = flags()
+
+    decision, (resolved, flag) = asked.decide(KEY, 101, attributes), asked.resolve(KEY, 101, attributes)
 
     assert (decision.value, decision.error_code) == (False, ErrorCode.GENERAL)
-    assert decision.detail == "openfeature: RuntimeError while asking"
+    assert (resolved.value, resolved.error_code, flag) == (False, ErrorCode.GENERAL, None)
+    assert "RuntimeError" in decision.detail
+    assert "RuntimeError" in resolved.detail
+    assert "personal" not in decision.detail + resolved.detail
+    assert provider.asked == []
 
 
 @pytest.mark.parametrize("value", ["true", 1, None, [True]], ids=["text", "one", "none", "list"])
@@ -257,60 +257,6 @@ def test_a_provider_that_hangs_costs_its_time_out() -> None:
     assert (strict.value, strict.reason) == (False, Reason.ERROR)
 
 
-class Now:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.seconds
-
-
-def test_a_stale_provider_is_believed_for_a_while(provider: Scripted) -> None:
-    """30 s at the gate, 2 s before sending; ready again, it counts anew."""
-    now = Now()
-    asked = flags(monotonic=now)
-    provider.emit_provider_stale(ProviderEventDetails())
-
-    fresh = asked.decide(KEY, 101)
-    now.seconds = 3.0
-    gate, sender = asked.decide(KEY, 101), asked.decide_strict(KEY, 101)
-    now.seconds = 31.0
-    old = asked.decide(KEY, 101)
-    provider.emit_provider_ready(ProviderEventDetails())
-    ready = asked.decide(KEY, 101)
-
-    assert [fresh.value, gate.value, ready.value] == [True, True, True]
-    assert (sender.value, sender.reason, sender.error_code) == (False, Reason.STALE, None)
-    assert (old.value, old.reason, old.detail) == (False, Reason.STALE, "openfeature stale: for 31 s")
-
-
-def test_an_answer_that_says_it_is_stale_counts_the_same() -> None:
-    """By its reason, where the provider itself says it is ready."""
-    api.set_provider_and_wait(Scripted(FlagResolutionDetails(True, reason="STALE")), DOMAIN)
-    now = Now()
-    asked = flags(monotonic=now)
-
-    first = asked.decide(KEY, 101)
-    now.seconds = 31.0
-
-    assert (first.value, asked.decide(KEY, 101).reason) == (True, Reason.STALE)
-
-
-def test_the_moment_it_was_told_is_when_it_became_stale(provider: Scripted) -> None:
-    """Not the moment it was next asked, and the second word does not move it."""
-    now = Now()
-    asked = flags(monotonic=now)
-    provider.emit_provider_stale(ProviderEventDetails())
-    asked._went_stale(None)  # type: ignore[arg-type]
-    now.seconds = 31.0
-    asked._went_stale(None)  # type: ignore[arg-type]
-
-    assert asked.decide(KEY, 101).reason is Reason.STALE
-
-
 @pytest.mark.parametrize(
     ("options", "detail"),
     [
@@ -381,50 +327,6 @@ def test_a_flag_that_is_not_mapped_is_not_found(provider: Scripted) -> None:
     decision = flags().decide("other", 101)
 
     assert (decision.error_code, provider.asked) == (ErrorCode.FLAG_NOT_FOUND, [])
-
-
-def test_it_changes_its_mind_between_gate_and_send(provider: Scripted) -> None:
-    """Let in by the unit alone: asked again, and held, with the reason."""
-    asked = flags()
-    admitted = asked.decide(KEY, 101)
-
-    provider.answer = FlagResolutionDetails(False, reason="SPLIT", variant="no")
-    before_sending = asked.decide_strict(KEY, 101, admitted_by=admitted.reason)
-
-    assert admitted.value
-    assert (before_sending.value, before_sending.reason) == (False, Reason.SPLIT)
-    assert before_sending.detail == "openfeature: SPLIT no"
-
-
-@pytest.mark.parametrize(
-    ("answer", "value", "reason"),
-    [
-        pytest.param(
-            FlagResolutionDetails(False, reason="DEFAULT"), True, Reason.TARGETING_MATCH, id="no-now"
-        ),
-        pytest.param(FlagResolutionDetails(False, reason="DISABLED"), False, Reason.DISABLED, id="disabled"),
-        pytest.param(Fails(OSError()), False, Reason.ERROR, id="raises"),
-    ],
-)
-def test_let_in_by_attributes_only_the_flag_itself_counts(
-    provider: Scripted, answer: Any, value: bool, reason: Reason
-) -> None:
-    """A row does not keep attributes, so that the same question cannot be asked again."""
-    asked = flags()
-    admitted = asked.decide(KEY, 101, {"region": "eu"})
-
-    provider.answer = answer
-    before_sending = asked.decide_strict(KEY, 101, admitted_by=admitted.reason)
-
-    assert (admitted.value, admitted.reason) == (True, Reason.TARGETING_MATCH)
-    assert (before_sending.value, before_sending.reason) == (value, reason)
-
-
-def test_a_match_of_the_unit_alone_is_recorded_as_one_that_can_be_asked_again(provider: Scripted) -> None:
-    """So does flagd: TARGETING_MATCH for a percentage of the targeting key."""
-    provider.answer = FlagResolutionDetails(True, reason="TARGETING_MATCH")
-
-    assert flags().decide(KEY, 101).reason is Reason.SPLIT
 
 
 def test_an_override_asks_nobody(provider: Scripted) -> None:
