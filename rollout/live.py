@@ -1,9 +1,9 @@
 """Flags that are looked up many times a second: one snapshot, refreshed at most once an interval.
 
 The refresh runs on the calling thread: no thread, no lock and nothing to restart after a fork. Kill switch
-and ceilings are read with it and folded in; the master switch alone is read at each decision. The
-invariant: `decide`, `is_on` and `decide_strict` never raise, and answer on only when that is certain.
-Explained in docs/explanation/bucketing.md.
+and ceilings are read with it and folded in; the master switch alone is read at each decision, and with a
+refresh only to tell of its change. The invariant: `decide`, `is_on` and `decide_strict` never raise, and
+answer on only when that is certain. Explained in docs/explanation/bucketing.md.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Listener(Protocol):
 
         Args:
             before: What was in force; None at the first reading.
-            after: What is in force now; the same object where only kill switch or ceilings have changed.
+            after: What is in force now; the same object where only the controls above it have changed.
             problem: What keeps the controls from being read, so that every flag is off; None: nothing.
         """
         ...
@@ -88,6 +88,7 @@ class _State:
     ticket: int
     snapshot: Snapshot
     controls: Controls
+    master: bool | None
     compiled: dict[str, Compiled]
 
 
@@ -269,17 +270,17 @@ class LiveFlags:
         self._due = self._monotonic() + self._refresh_seconds
         ticket = next(self._tickets)
         before = self._state
-        snapshot, controls = self._read_source(before), self._read_controls()
+        snapshot, controls, master = self._read_source(before), self._read_controls(), self._read_master()
         compiled: dict[str, Compiled] = {}
         if before is not None and before.snapshot is snapshot and before.controls == controls:
             compiled = before.compiled
-        state = _State(ticket=ticket, snapshot=snapshot, controls=controls, compiled=compiled)
+        state = _State(ticket=ticket, snapshot=snapshot, controls=controls, master=master, compiled=compiled)
         newest = self._state
         if newest is None or newest.ticket < ticket:
             self._state = state
             self._compiled = compiled
             self._announce(before, state)
-            if self._listeners and compiled is not (before and before.compiled):
+            if before is None or compiled is not before.compiled or master is not before.master:
                 self._tell(before, state)
         return state
 

@@ -193,10 +193,10 @@ class RolloutProvider(AbstractProvider):
             ProviderNotReadyError: There is nothing to decide by yet. It is looked for again at each
                 evaluation, and PROVIDER_READY is told once it is there.
         """
-        self._flags.unlisten(self._heard)  # set a second time, as under another domain
+        self.shutdown()  # set a second time, as under another domain
+        self._flags.listen(self._heard)  # before it reads, so that no change is missed
         snapshot = self._flags.refresh()
-        self._status = snapshot.status
-        self._flags.listen(self._heard)
+        self._status = self._status or snapshot.status
         if snapshot.status is SourceStatus.ERROR:
             raise ProviderNotReadyError(f"no flags: {snapshot.problem}")
 
@@ -279,6 +279,9 @@ class RolloutProvider(AbstractProvider):
         """Turn a new state into OpenFeature's event for it."""
         status = SourceStatus.ERROR if problem is not None else after.status
         was, self._status = self._status, status
+        if was is None:  # what `initialize` has read: the SDK tells of it
+            self._status = after.status
+            return
         message = problem if problem is not None else after.problem
         details = ProviderEventDetails(message=message)
         if status is SourceStatus.READY and was is not SourceStatus.READY:
@@ -286,11 +289,11 @@ class RolloutProvider(AbstractProvider):
         if status is SourceStatus.ERROR:
             details.error_code = ErrorCode.GENERAL
             self.emit_provider_error(details)
-        elif status is not SourceStatus.READY:
+        elif status is not SourceStatus.READY and not (status is was and before is after):
             self.emit_provider_stale(details)
         else:
             details.flags_changed = _changed(before, after)
-            if was is SourceStatus.READY or (before is not after and details.flags_changed):
+            if was is status or (before is not after and details.flags_changed):
                 self.emit_provider_configuration_changed(details)
 
 

@@ -225,8 +225,9 @@ class SettingsFlags(LiveFlags):
 
     def listen(self, listener: Listener) -> None:
         """Tell *listener* of every new state, in this process and in its children."""
+        found = built()  # first, since what is built later has all listeners there are
         _listeners.append(listener)
-        built().flags.listen(listener)
+        found.flags.listen(listener)
 
     def unlisten(self, listener: Listener) -> None:
         """Tell *listener* no more."""

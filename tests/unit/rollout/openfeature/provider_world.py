@@ -9,6 +9,7 @@ from typing import Any
 from rollout import Controls, KillFile, LiveFlags, MappingSource
 from rollout.controls import KillState
 from rollout.openfeature import RolloutProvider
+from rollout.sources.base import FlagSource
 
 NEVER = str(Path("/nonexistent/rollout/kill"))
 
@@ -26,8 +27,13 @@ class Switch:
 
 def live(flags: Mapping[str, Any], *, version: int = 0, **options: Any) -> LiveFlags:
     """Flags in memory, read at each question, with a kill file that is not there."""
+    return over(MappingSource(flags, version=version), **options)
+
+
+def over(source: FlagSource, **options: Any) -> LiveFlags:
+    """The same over a source that a test changes."""
     given: dict[str, Any] = {"kill": KillFile(NEVER), "refresh_seconds": 0} | options
-    return LiveFlags(MappingSource(flags, version=version), **given)
+    return LiveFlags(source, **given)
 
 
 def provider(flags: Mapping[str, Any], **options: Any) -> RolloutProvider:
@@ -35,4 +41,4 @@ def provider(flags: Mapping[str, Any], **options: Any) -> RolloutProvider:
     return RolloutProvider(live(flags, **options))
 
 
-__all__ = ["NEVER", "Controls", "Switch", "live", "provider"]
+__all__ = ["NEVER", "Controls", "Switch", "live", "over", "provider"]

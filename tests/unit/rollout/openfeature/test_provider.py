@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 from openfeature.hook import Hook
-from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 
-from rollout import InvalidContext, MappingSource, Percentage
-from rollout.openfeature import RolloutProvider, context
-from rollout.snapshot import Snapshot
+from rollout import Percentage
+from rollout.openfeature import RolloutProvider
 from rollout.testing import override_flag
 from tests.unit.rollout.openfeature.provider_world import Switch, live, provider
 
 HALF = {"f": {"percentage": 50}}
 IN, OUT = EvaluationContext("9"), EvaluationContext("7")  # at 50 %, under the salt "f"
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    """OpenFeature's state is the process's."""
-    api.shutdown()
-    yield
-    api.shutdown()
 
 
 def test_a_percentage_is_a_split_with_its_facts() -> None:
@@ -153,57 +142,6 @@ def test_no_context_at_all_is_a_missing_key() -> None:
     assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
 
 
-def test_a_blank_key_never_becomes_the_process_wide_one() -> None:
-    """The SDK falls back to the global context where a call's own key is blank: that is an error."""
-    api.set_provider_and_wait(provider({"f": {"percentage": 100, "forced_on": ["global"]}}))
-    api.set_evaluation_context(EvaluationContext("global"))
-
-    details = api.get_client().get_boolean_details("f", False, EvaluationContext(""))
-
-    assert (details.value, details.error_code) == (False, ErrorCode.TARGETING_KEY_MISSING)
-    assert "global" in str(details.error_message)
-
-
-def test_the_global_key_is_taken_where_one_asks_for_it() -> None:
-    """A process that serves one unit alone."""
-    api.set_provider_and_wait(RolloutProvider(live({"f": {"forced_on": ["global"]}}), global_key=True))
-    api.set_evaluation_context(EvaluationContext("global"))
-
-    assert api.get_client().get_boolean_value("f", False) is True
-
-
-@pytest.mark.parametrize("blank", ["", None], ids=["blank", "none"])
-def test_our_context_keeps_a_blank_key_blank(blank: str | None) -> None:
-    """So that it is an error, and not the client's or the transaction's unit."""
-    api.set_provider_and_wait(provider({"f": {"percentage": 100, "forced_on": ["client"]}}))
-    client = api.get_client()
-    client.context = EvaluationContext("client")
-
-    details = client.get_boolean_details("f", False, context(blank))
-
-    assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
-    assert client.get_boolean_value("f", False) is True
-
-
-def test_our_context_takes_what_a_gate_takes() -> None:
-    """An integer is its text; a float is no unit."""
-    assert context(101, region="eu") == EvaluationContext("101", {"region": "eu"})
-    with pytest.raises(InvalidContext):
-        context(1.5)
-
-
-@pytest.mark.parametrize("given", ["7", None], ids=["another-key", "no-key"])
-def test_an_attribute_by_the_flags_unit_is_the_unit(given: str | None) -> None:
-    """A flag of tournaments asks for the tournament, whoever the targeting key is."""
-    asked = provider(HALF)
-
-    inside = asked.resolve_boolean_details("f", False, EvaluationContext(given, {"tournament_id": 9}))
-    blank = asked.resolve_boolean_details("f", False, EvaluationContext("9", {"tournament_id": ""}))
-
-    assert (inside.value, inside.reason) == (True, Reason.SPLIT)
-    assert blank.error_code == ErrorCode.TARGETING_KEY_MISSING
-
-
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
@@ -291,157 +229,6 @@ def test_tracking_is_handed_on() -> None:
     provider(HALF).track("paid")
 
     assert heard == [("paid", EvaluationContext("101"), details)]
-
-
-class Told:
-    """The events a provider told, in order."""
-
-    def __init__(self, told_by: RolloutProvider) -> None:
-        self.events: list[tuple[str, Any]] = []
-        told_by.attach(lambda _, event, details: self.events.append((event.value, details)))
-
-    @property
-    def names(self) -> list[str]:
-        """Without their beginning."""
-        return [name.removeprefix("PROVIDER_") for name, _ in self.events]
-
-
-def test_each_change_of_state_is_told_once() -> None:
-    """Configuration changed with the flags that changed; stale with what is wrong; ready again."""
-    source = MappingSource({"f": {"percentage": 5}, "g": {}}, version=1)
-    flags = live({})
-    flags._source = source
-    asked = RolloutProvider(flags)
-    told = Told(asked)
-    asked.initialize(EvaluationContext())
-
-    source.replace({"f": {"percentage": 50}, "g": {}, "h": {}}, version=2)
-    flags.refresh()
-    source.replace({"f": {"percentage": 101}}, version=3)
-    flags.refresh()
-    flags.refresh()
-    source.replace({"f": {"percentage": 50}, "g": {}, "h": {}}, version=3)
-    flags.refresh()
-
-    assert told.names == ["CONFIGURATION_CHANGED", "STALE", "READY"]
-    assert told.events[0][1].flags_changed == ["f", "h"]
-    assert "101" in told.events[1][1].message or "0 to 100" in told.events[1][1].message
-
-
-def test_ready_again_with_other_flags_is_both() -> None:
-    """Nobody has to ask what else happened meanwhile."""
-    source = MappingSource({"f": {"percentage": 5}}, version=1)
-    flags = live({})
-    flags._source = source
-    asked = RolloutProvider(flags)
-    asked.initialize(EvaluationContext())
-    told = Told(asked)
-
-    source.replace({"f": {"percentage": 101}}, version=2)
-    flags.refresh()
-    source.replace({"f": {"percentage": 6}}, version=2)
-    flags.refresh()
-
-    assert told.names == ["STALE", "READY", "CONFIGURATION_CHANGED"]
-
-
-def test_a_switch_above_changes_every_flag() -> None:
-    """The kill switch is a change of configuration; controls that cannot be read are an error."""
-    switch, ceilings = Switch(), {"fail": False}
-
-    def read() -> dict[Any, Percentage]:
-        if ceilings["fail"]:
-            raise OSError
-        return {}
-
-    flags = live({"f": {}, "g": {}}, kill=switch, ceilings=read)
-    asked = RolloutProvider(flags)
-    asked.initialize(EvaluationContext())
-    told = Told(asked)
-
-    switch.killed = True
-    flags.refresh()
-    ceilings["fail"] = True
-    flags.refresh()
-    ceilings["fail"] = False
-    flags.refresh()
-
-    assert told.names == ["CONFIGURATION_CHANGED", "ERROR", "READY"]
-    assert told.events[0][1].flags_changed == ["f", "g"]
-    assert told.events[1][1].error_code == ErrorCode.GENERAL
-
-
-def test_nothing_to_decide_by_is_not_ready_and_then_it_is() -> None:
-    """`set_provider_and_wait` raises; the status follows what is there, without a new call."""
-    source = MappingSource({"f": {"percentage": 101}}, version=1)
-    flags = live({})
-    flags._source = source
-    client = api.get_client()
-
-    with pytest.raises(ProviderNotReadyError, match="no flags"):
-        api.set_provider_and_wait(RolloutProvider(flags))
-    before = client.get_provider_status()
-    source.replace({"f": {"percentage": 100}}, version=1)
-    value = client.get_boolean_value("f", False)
-
-    assert before is ProviderStatus.ERROR
-    assert value is True
-    assert client.get_provider_status() is ProviderStatus.READY
-
-
-def test_after_shutdown_nothing_is_told_and_it_may_be_set_again() -> None:
-    """A provider that is used under two domains, or again, hears each change once."""
-    flags = live({"f": {}})
-    asked = RolloutProvider(flags)
-    told = Told(asked)
-    asked.initialize(EvaluationContext())
-    asked.initialize(EvaluationContext())
-    listening = len(flags._listeners)
-
-    asked.shutdown()
-    asked.shutdown()
-
-    assert (listening, len(flags._listeners), told.names) == (1, 0, [])
-
-
-def test_a_listener_that_raises_keeps_nothing_from_deciding() -> None:
-    """Whatever an event handler does."""
-    source = MappingSource({"f": {"percentage": 5}}, version=1)
-    flags = live({})
-    flags._source = source
-
-    def fail(before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
-        raise RuntimeError
-
-    flags.listen(fail)
-
-    assert flags.decide("f", 1).reason == "SPLIT"
-
-
-def test_a_flag_that_is_gone_is_among_the_changed() -> None:
-    """Its key is told like any other."""
-    source = MappingSource({"f": {"percentage": 5}, "g": {}}, version=1)
-    flags = live({})
-    flags._source = source
-    asked = RolloutProvider(flags)
-    asked.initialize(EvaluationContext())
-    told = Told(asked)
-
-    source.replace({"f": {"percentage": 5}}, version=2)
-    flags.refresh()
-
-    assert told.events[0][1].flags_changed == ["g"]
-
-
-def test_told_before_anything_was_read_names_every_flag() -> None:
-    """Whoever listens from the beginning."""
-    asked = provider({"f": {}})
-    told = Told(asked)
-    asked._status = asked._flags.snapshot().status
-
-    asked._heard(None, asked._flags.snapshot(), problem=None)
-
-    assert told.events[0][1].flags_changed == ["f"]
 
 
 def test_attributes_that_are_no_mapping_are_an_invalid_context() -> None:

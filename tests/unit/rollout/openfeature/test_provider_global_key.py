@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from rollout.testing import override_flag
 from tests.unit.rollout.openfeature.provider_world import Switch, provider
 
 HOST = EvaluationContext("host-7")
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    """OpenFeature's state is the process's."""
-    api.shutdown()
-    yield
-    api.shutdown()
 
 
 def asked(body: dict[str, Any], **options: Any) -> OpenFeatureClient:
