@@ -49,7 +49,6 @@ class _Call:
             self.answer = self.context.run(self.function)
         except BaseException as error:  # noqa: BLE001 (told where the caller waits; the thread goes on)
             self.error = error
-        self.done.release()
 
 
 class Crew:
@@ -115,6 +114,8 @@ class Crew:
             with self._lock:
                 self._running.discard(call)
                 self._lost -= call.abandoned
+            # Last: whoever asks again at once finds this thread free, and starts no other.
+            call.done.release()
 
 
 class Asker:
