@@ -32,6 +32,13 @@ class Endpoint(NamedTuple):
         """Return how often its breaker opened in *minute* or later."""
         return sum(times for at, times in self.openings if at >= minute)
 
+    def with_openings(self, minute: int, times: int) -> Endpoint:
+        """Return it where its breaker opened so often in *minute*; what it knew of more stays."""
+        known = dict(self.openings)
+        if known.get(minute, 0) >= times:
+            return self
+        return self._replace(openings=tuple(sorted({**known, minute: times}.items())))
+
     def without_openings_before(self, minute: int) -> Endpoint:
         """Return it without the openings that lie before *minute*."""
         if not self.openings or self.openings[0][0] >= minute:

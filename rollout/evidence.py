@@ -2,10 +2,10 @@
 
 `Evidence.fold` takes rows of (minute, endpoint) and returns what is known after them. Invariants: the result
 depends on the rows of each minute, not on their order or on how often it was asked; a minute is folded once,
-and rows that come for it afterwards change nothing; its size is bounded by the window and the endpoints. What
-is kept between two ticks is folded up to `settled_until(now)`; the minutes after it are folded again at each
-tick and thrown away; what a row held before the rollout began is taken away from it. Explained in
-docs/explanation/guard.md.
+and rows that come for it afterwards change nothing, except that openings of breakers, which are told alike at
+each look, are made up for; its size is bounded by the window and the endpoints. What is kept between two
+ticks is folded up to `settled_until(now)`; the minutes after it are folded again at each tick and thrown
+away; what a row held before the rollout began is taken away from it. Explained in docs/explanation/guard.md.
 """
 
 from __future__ import annotations
@@ -120,16 +120,20 @@ class Evidence:
         """Return what is known once the minutes before *until* are over.
 
         Args:
-            rows: In any order; several of one minute and endpoint are added up. Those before `self.until` or
-                from *until* on are left alone.
+            rows: In any order; several of one minute and endpoint are added up. Those from *until* on are
+                left alone, and of those before `self.until` all but the openings.
             criteria: Thresholds of the plan: which failures count, and how.
             until: The first minute that is not folded.
         """
-        minutes = _added_up(rows, range(self.until, until))
+        taken = list(rows)
+        minutes = _added_up(taken, range(self.until, until))
         for minute, endpoint, counts in self.before:
             if endpoint in minutes.get(minute, ()):
                 minutes[minute][endpoint] = minutes[minute][endpoint].beyond(counts)
         fold = _Fold(self, criteria)
+        # Not of the minute in which the stage begins: it may hold some of before.
+        late = range(minute_of(self.since) + 1, self.until)
+        fold.make_up(_added_up((row for row in taken if row.counts.get("openings")), late))
         for minute in sorted(minutes):
             fold.take(minute, minutes[minute])
         return fold.result(max(until, self.until))
@@ -150,6 +154,13 @@ class _Fold:
         self._endpoints = dict(evidence.endpoints)
         self._cusum = evidence.cusum
         self._added: list[Minute] = []
+
+    def make_up(self, minutes: Mapping[int, Mapping[str, Counts]]) -> None:
+        """Take in the openings that nobody could see while their minutes were folded."""
+        for minute, rows in minutes.items():
+            for name, counts in rows.items():
+                known = self._endpoints.get(name, Endpoint())
+                self._endpoints[name] = known.with_openings(minute, counts.get("openings"))
 
     def take(self, minute: int, rows: Mapping[str, Counts]) -> None:
         """Take one minute in."""

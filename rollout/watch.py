@@ -19,12 +19,18 @@ from rollout.verdict import Verdict
 
 __all__ = ["EvidenceSource", "Looked", "PartlyUnreadable", "Watch"]
 
+#: So long a minute waits for a source that cannot be read: longer than the rules by the minute look back, and
+#: short enough that a look costs little however long that lasts.
+MAX_WAITING_MINUTES = 15
+
 
 class EvidenceSource(Protocol):
     """Where the counts of (minute, endpoint) are kept."""
 
     def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
         """Return every row of *flag* from *from_minute* on (minutes since the epoch), in any order.
+
+        Openings of breakers may be told of earlier minutes, too, with the same number at each look.
 
         It may raise whatever its technology raises; that is a look without a verdict.
 
@@ -110,11 +116,11 @@ class Watch:
         looked = guard.look(
             state.plan.criteria, kept, rows, now=now, unreadable=unreadable, is_shadow=state.is_shadow
         )
-        # A minute is folded once: what could not be read of it is read again at the next look.
-        is_whole = rows is not None and not unreadable
+        # A minute is folded once: what could not be read of it is read again at the next look, for a while.
+        waits = unreadable and minute_of(now) - kept.until <= MAX_WAITING_MINUTES
         return Looked(
             verdict=looked.verdict,
-            evidence=evidence_text.dumps(looked.keep) if is_whole else "",
+            evidence="" if rows is None or waits else evidence_text.dumps(looked.keep),
             problem=problem,
         )
 

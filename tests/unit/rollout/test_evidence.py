@@ -43,6 +43,38 @@ def test_a_minute_is_folded_once() -> None:
     assert after == before
 
 
+def test_an_opening_that_was_not_seen_in_time_is_made_up_for() -> None:
+    """A breaker tells the same of a minute at each look: what was missed is added, and nothing is twice."""
+    blind = seen([row(minute, WELL) for minute in range(9)], minutes=9)
+    openings = [row(3, {"openings": 1}), row(5, {"openings": 1}), row(5, {"openings": 1})]
+
+    once = blind.fold(openings, criteria=CRITERIA, until=FIRST + 10)
+    again = once.fold(openings, criteria=CRITERIA, until=FIRST + 11)
+
+    assert once.endpoints["e"].openings == again.endpoints["e"].openings == ((FIRST + 3, 1), (FIRST + 5, 2))
+    assert (once.stage, once.window) == (blind.stage, blind.window)
+
+
+def test_openings_of_before_the_stage_are_not_made_up_for() -> None:
+    """Nor those of the minute in which it begins, of which a part lies before it."""
+    openings = [row(-3, {"openings": 1}), row(0, {"openings": 1}), row(1, {"openings": 1})]
+
+    found = seen([], minutes=9).fold(openings, criteria=CRITERIA, until=FIRST + 10)
+
+    assert found.endpoints["e"].openings == ((FIRST + 1, 1),)
+
+
+def test_an_opening_that_is_told_late_keeps_the_order_and_the_day() -> None:
+    """Older ones come before the ones that are known, and leave with their day."""
+    known = seen([row(20, {"openings": 1})], minutes=30)
+
+    late = known.fold([row(7, {"openings": 1})], criteria=CRITERIA, until=FIRST + 31)
+    day = late.fold([], criteria=CRITERIA, until=FIRST + 1_448)
+
+    assert late.endpoints["e"].openings == ((FIRST + 7, 1), (FIRST + 20, 1))
+    assert day.endpoints["e"].openings == ((FIRST + 20, 1),)
+
+
 def test_the_window_forgets_and_the_stage_does_not() -> None:
     """Of 100 minutes, 60 are the last hour."""
     found = seen([row(minute, WELL) for minute in range(100)], minutes=100)

@@ -17,8 +17,8 @@ from rollout.evidence import Evidence, Row, minute_of
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Call
-from rollout.watch import Looked, PartlyUnreadable, Watch
-from tests.unit.rollout.rollout_world import ANNA, FLAG, NOW, Driven, pct, plan_of
+from rollout.watch import MAX_WAITING_MINUTES, Looked, PartlyUnreadable, Watch
+from tests.unit.rollout.rollout_world import ANNA, FLAG, NOW, UNDECIDED, Driven, pct, plan_of
 
 
 class Rows:
@@ -29,10 +29,21 @@ class Rows:
 
     def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
         """Everything from that minute on."""
+        self.asked.append(from_minute)
         if self.error is not None:
             raise self.error
-        self.asked.append(from_minute)
         return [row for row in self.rows_ if row.minute >= from_minute]
+
+
+class Everything:
+    """A source that tells of every minute at each look, as a breaker tells its openings."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def rows(self, flag: FlagKey, *, from_minute: int) -> Iterable[Row]:
+        """All of it."""
+        return self._rows
 
 
 def row(minute: int, **counts: int) -> Row:
@@ -88,6 +99,29 @@ def test_what_is_partly_unreadable_holds_and_rolls_back_and_is_read_again(
     undecided = {each.measure for each in looked.verdict.readings if each.why.startswith("cannot be read")}
     assert (looked.verdict.call, undecided) == (call, {"breaker_openings", "receiver_unreachable"})
     assert (looked.evidence, looked.problem) == ("", "")
+
+
+def test_an_outage_of_one_source_is_held_back_for_a_quarter_of_an_hour_at_most() -> None:
+    """However long it lasts a look reads no more; openings that were missed are made up for."""
+    first, driven, source = minute_of(NOW), Driven().start(), Rows()
+    well = [row(first + number, ok=30, attempts=30) for number in range(90)]
+    asked: list[int] = []
+    for minute in range(1, 90):
+        driven.now = NOW + 60.0 * minute
+        source.error = PartlyUnreadable(well[:minute], unreadable={"breakers": "their store does not answer"})
+        looked = Watch(source).look(driven.state, now=driven.now)
+        asked.append(minute_of(driven.now) - source.asked[-1])
+        driven.tick(UNDECIDED, evidence=looked.evidence, after=0.0)
+    source.error, source.rows_ = None, [*well, *(row(first + number, openings=1) for number in range(2, 22))]
+
+    looked = Watch(Everything(source.rows_)).look(driven.state, now=driven.now)
+
+    assert looked.verdict is not None
+    assert (max(asked), asked.count(max(asked))) == (MAX_WAITING_MINUTES + 1, 5)
+    (openings,) = [each for each in looked.verdict.readings if each.measure == "breaker_openings"]
+    assert (openings.value, openings.standing.value) == (20, "hold")
+    (success,) = [each for each in looked.verdict.readings if each.measure == "success_rate"]
+    assert success.sample == 90 * 30
 
 
 def test_a_start_knows_what_its_minute_held_although_something_cannot_be_read() -> None:
