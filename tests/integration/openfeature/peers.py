@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,9 +132,14 @@ class Unleash(Peer):
             disable_registration=True,
         )
 
-    def _serve(self, *, share: int, enabled: bool = True) -> None:
+    def _serve(self, *, share: int, enabled: bool = True, regions: Sequence[str] = ()) -> None:
         parameters = {"rollout": str(share), "stickiness": "userId", "groupId": FLAG}
-        strategy = {"name": "flexibleRollout", "parameters": parameters}
+        where = {"contextName": "region", "operator": "IN", "values": list(regions)}
+        strategy = {
+            "name": "flexibleRollout",
+            "parameters": parameters,
+            "constraints": [where] if regions else [],
+        }
         feature = {"name": FLAG, "enabled": enabled, "strategies": [strategy]}
         self.body = json.dumps({"version": 2, "features": [feature]}).encode()
 
@@ -145,6 +151,11 @@ class Unleash(Peer):
     def disables(self) -> None:
         """Disable the feature."""
         self._serve(share=100, enabled=False)
+        self._until(False)
+
+    def lets_in_by_region(self) -> None:
+        """Let everybody of one region in, and nobody else."""
+        self._serve(share=100, regions=["eu"])
         self._until(False)
 
     def _until(self, value: bool) -> None:

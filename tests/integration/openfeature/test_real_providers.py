@@ -76,7 +76,7 @@ def test_disabled_there_is_disabled_here(peer: Peer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("peer", [UNLEASH], indirect=True)
-def test_unleash_does_not_say_why_it_is_off(peer: Peer, tmp_path: Path) -> None:
+def test_unleash_does_not_say_why_it_is_off(peer: Unleash, tmp_path: Path) -> None:
     """Disabled, or not there, is one bare no: what attributes let in only our own controls can hold."""
     asked = gate(tmp_path)
     by_unit = asked(101, attributes={"region": "eu"})
