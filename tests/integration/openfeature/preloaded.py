@@ -19,6 +19,7 @@ kill = KillFile(os.environ["PRELOADED_KILL"])
 live = LiveFlags(FileSource(os.environ["PRELOADED_FLAGS"]), kill=kill, refresh_seconds=0)
 api.set_provider_and_wait(RolloutProvider(live), "ours")
 client = api.get_client("ours")
+PARENT = os.getpid()
 # The gate's threads are started here, in the parent, and are not there in a worker.
 gate = Gate(KEY, RemoteFlags(Remote(flags={KEY: KEY}, domain="ours", timeout_seconds=5), kill=kill))
 FIRST = [client.get_boolean_value(KEY, False, EvaluationContext("101")), gate(101).value]
@@ -29,6 +30,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., object]) 
     details = client.get_boolean_details(KEY, False, EvaluationContext("101"))
     said = {
         "pid": os.getpid(),
+        "parent": PARENT,
         "first": FIRST,
         "provider": details.value,
         "version": details.flag_metadata.get("version"),

@@ -12,7 +12,7 @@ from openfeature import api
 from rollout import FlagKey, Gate, KillFile
 from rollout.remote import Remote, RemoteFlags
 from tests.integration.openfeature.peers import FLAG, Flagd, LaunchDarkly
-from tests.integration.openfeature.test_processes import ask, gunicorn_over, in_a_child
+from tests.integration.openfeature.test_processes import ask, ask_both, gunicorn_over, in_a_child
 
 KEY, DOMAIN = FlagKey("tournament-webhooks"), "peer"
 PATIENCE_SECONDS = 20
@@ -62,8 +62,10 @@ def test_under_gunicorns_preload_a_worker_is_right_or_closed(made_in: str, tmp_p
 
 
 def settles(address: str, *, value: bool) -> bool:
-    """Ask until six answers in a row, of two workers, are *value*; whether that came to pass."""
-    until, run = time.monotonic() + PATIENCE_SECONDS, 0
-    while run < 6 and time.monotonic() < until:
-        run = run + 1 if ask(address)["gate"] is value else 0
-    return run == 6
+    """Ask until both workers answer *value*; whether that came to pass."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        both = ask_both(address)
+        if both[0]["pid"] != both[1]["pid"] and {each["gate"] for each in both} == {value}:
+            return True
+    return False

@@ -83,6 +83,15 @@ def test_both_doors_work_after_a_fork(file: Path, tmp_path: Path) -> None:
     assert after == [False, True]
 
 
+def test_a_handler_added_in_a_forked_child_hears_each_change(tmp_path: Path) -> None:
+    """In a process of its own: where the SDK has called a handler before the fork, its threads are gone."""
+    command = [sys.executable, "-m", "tests.integration.openfeature.forked_handlers", str(tmp_path / "kill")]
+
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (said.stdout, said.returncode) == ("['f']\n['f']\n", 0), said.stderr
+
+
 @contextmanager
 def gunicorn_over(module: str, environ: dict[str, str]) -> Iterator[str]:
     """Two workers of a preloaded application; its address."""
@@ -125,17 +134,33 @@ def ask(address: str) -> dict[str, Any]:
             time.sleep(0.05)
 
 
+def ask_both(address: str) -> list[dict[str, Any]]:
+    """Ask each of the two workers: one waits for the rest of its request while the other answers."""
+    ask(address)
+    host, port = address.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as held:
+        held.sendall(b"GET / HTTP/1.0\r\n")
+        other = ask(address)
+        held.sendall(b"\r\n")
+        answer = b"".join(iter(lambda: held.recv(65_536), b""))
+    return [other, json.loads(answer.split(b"\r\n\r\n", 1)[1])]
+
+
 @pytest.mark.network
 def test_gunicorns_preload_keeps_nothing_back(gunicorn: str, file: Path, tmp_path: Path) -> None:
     """Set and asked in the parent; each worker sees the changed file, and the kill file."""
-    before = ask(gunicorn)
+    before = ask_both(gunicorn)
     write(file, 0, version=2)
-    changed = [ask(gunicorn) for _ in range(6)]
+    changed = ask_both(gunicorn)
     write(file, 100, version=3)
     KillFile(str(tmp_path / "kill")).pull()
-    killed = [ask(gunicorn) for _ in range(6)]
+    killed = ask_both(gunicorn)
 
-    assert (before["first"], before["provider"], before["gate"]) == ([True, True], True, True)
+    for both in (before, changed, killed):
+        assert len({both[0]["pid"], both[1]["pid"], both[0]["parent"]}) == 3
+    assert [(each["first"], each["provider"], each["gate"]) for each in before] == [
+        ([True, True], True, True)
+    ] * 2
     assert {(each["provider"], each["version"], each["gate"]) for each in changed} == {(False, 2, False)}
     assert {(each["provider"], each["gate"]) for each in killed} == {(False, False)}
 
