@@ -17,6 +17,7 @@ __all__ = [
     "AcceptStore",
     "Advance",
     "Approve",
+    "ChangeFlag",
     "ClearTrip",
     "Command",
     "Kill",
@@ -147,6 +148,14 @@ class ClearTrip(_PersonsWord):
     """What tripped is mended: the journal's row of it. Needs a reason, and lets nothing through."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFlag(_PersonsWord):
+    """The flag itself says something else, where the database owns it: the journal's row of it.
+
+    The ceiling stays what it is. Needs a reason, that begins with what was changed.
+    """
+
+
 #: What a person or a tripwire says; each has `by` and `reason`.
 Spoken: TypeAlias = (
     RollBack
@@ -161,5 +170,6 @@ Spoken: TypeAlias = (
     | Replan
     | AcceptStore
     | ClearTrip
+    | ChangeFlag
 )
 Command: TypeAlias = Tick | Spoken

@@ -89,6 +89,7 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.ROLLING_BACK, Cause.STOPPED): State.ROLLED_BACK,
     **{(state, Cause.STORE_ACCEPTED): state for state in State},
     **{(state, Cause.TRIP_CLEARED): state for state in State},
+    **{(state, Cause.FLAG_CHANGED): state for state in State},
 }
 
 # After these every sender must answer anew, whether what it must obey has changed or not.

@@ -82,6 +82,9 @@ def ordered(state: RolloutState, command: commands.Spoken, situation: Situation)
         case commands.ClearTrip():
             _need_reason(command)
             return Order(cause=Cause.TRIP_CLEARED)
+        case commands.ChangeFlag():
+            _need_reason(command)
+            return Order(cause=Cause.FLAG_CHANGED)
         case _:
             return _SIMPLE[type(command)]
 

@@ -56,6 +56,7 @@ class Cause(StrEnum):
     STOPPED = "every live sender has stopped"
     STORE_ACCEPTED = "a person accepts a store that went back"
     TRIP_CLEARED = "a person clears a trip on personal data"
+    FLAG_CHANGED = "a person changes the flag in the database"
 
 
 #: In these the plan is under way and the guard watches.

@@ -1,6 +1,7 @@
 """Change a percentage in a flag file: what a change would do, and doing it in one step or not at all.
 
-The file is the one that `ROLLOUT["FILE"]` names; nothing here reads settings. Invariants: a reader sees the
+The file is the one that `ROLLOUT["FILE"]` names; nothing here reads settings. What a change is, `flag_rows`
+shares, which does the same in the database. Invariants: a reader sees the
 old file or the new one, never a part; the version grows by one; key, salt, algorithm, rules and forced
 units stay as they are; whoever changes the file meanwhile is not overwritten. Explained in
 docs/reference/commands.md.
@@ -40,9 +41,9 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A percentage that is to become another one."""
+    """A percentage that is to become another one, in the document *text* that *origin* names."""
 
-    path: Path
+    origin: str
     text: bytes
     before: FlagSet
     flag: Flag
@@ -68,21 +69,27 @@ class Change:
         )
 
     @property
+    def written(self) -> bytes:
+        """What is to be written, as text; with a checksum where there was one."""
+        sealed = "checksum" in json.loads(self.text)
+        return dumps(self.after, sealed=sealed).encode()
+
+    @property
     def share(self) -> Decimal:
         """The expected share of the units that change sides, in percent."""
         return abs(self.to.value - self.came_from.value)
 
     def counted(self, units: Iterable[object]) -> Counted:
         """Return what the change does to *units*, asked without attributes."""
-        all_units = list(units)
-        old, new = (_inside(flags, self.flag.key, all_units) for flags in (self.before, self.after))
-        return Counted(
-            units=len(all_units),
-            before=len(old),
-            after=len(new),
-            gained=len(new - old),
-            lost=len(old - new),
-        )
+        return counted(self.flag.key, list(units), before=self.before, after=self.after)
+
+
+def counted(key: FlagKey, units: list[object], *, before: FlagSet, after: FlagSet) -> Counted:
+    """Return what going from *before* to *after* does to *units*, asked without attributes."""
+    old, new = (_inside(flags, key, units) for flags in (before, after))
+    return Counted(
+        units=len(units), before=len(old), after=len(new), gained=len(new - old), lost=len(old - new)
+    )
 
 
 def _inside(flag_set: FlagSet, key: FlagKey, units: list[object]) -> set[int]:
@@ -103,7 +110,6 @@ def plan_change(path: str | os.PathLike[str], key: str, percentage: object) -> C
         ConfigError: The file cannot be read, is not JSON, or the percentage is none.
         FlagNotFound: The file has no such flag; this never makes one.
     """
-    to = Percentage.parse(percentage)
     place = Path(path)
     if place.suffix.lower() == ".toml":
         raise ConfigError(str(place), "is TOML, which a person edits: a command would lose its comments")
@@ -111,11 +117,22 @@ def plan_change(path: str | os.PathLike[str], key: str, percentage: object) -> C
         text = place.read_bytes()
     except OSError as error:
         raise ConfigError(str(place), f"cannot be read: {error.strerror}") from None
-    before = loads_json(text, origin=str(place))
+    return change_in(text, key, percentage, origin=str(place))
+
+
+def change_in(text: bytes, key: str, percentage: object, *, origin: str) -> Change:
+    """Say what is to become of the document *text*; nothing is written.
+
+    Raises:
+        ConfigError: It is no configuration, or the percentage is none.
+        FlagNotFound: It has no such flag.
+    """
+    to = Percentage.parse(percentage)
+    before = loads_json(text, origin=origin)
     flag = before.flags.get(FlagKey(key))
     if flag is None:
         raise FlagNotFound(key, _near(key, before.flags))
-    return Change(path=place, text=text, before=before, flag=flag, to=to)
+    return Change(origin=origin, text=text, before=before, flag=flag, to=to)
 
 
 def _near(key: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -130,15 +147,14 @@ def write_change(change: Change) -> None:
     Raises:
         ConfigError: It was changed since it was read, or cannot be written. The old file is as it was.
     """
-    real = Path(os.path.realpath(change.path))
-    sealed = "checksum" in json.loads(change.text)
+    real = Path(os.path.realpath(change.origin))
     try:
         with _alone(real.parent):
             if real.read_bytes() != change.text:
-                raise ConfigError(str(change.path), "was changed meanwhile; look at it and try again")
-            _replace(real, dumps(change.after, sealed=sealed).encode())
+                raise ConfigError(change.origin, "was changed meanwhile; look at it and try again")
+            _replace(real, change.written)
     except OSError as error:
-        raise ConfigError(str(change.path), f"cannot be written: {error.strerror}") from None
+        raise ConfigError(change.origin, f"cannot be written: {error.strerror}") from None
 
 
 def _replace(real: Path, text: bytes) -> None:

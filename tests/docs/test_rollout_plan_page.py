@@ -15,7 +15,7 @@ def drawn() -> str:
     """Draw TRANSITIONS as Markdown: one row for each cause and end, with all states that it leads from."""
     rows: dict[tuple[str, str], list[str]] = {}
     for (before, cause), after in TRANSITIONS.items():
-        name = "the same" if cause.name in ("STORE_ACCEPTED", "TRIP_CLEARED") else after.value
+        name = "the same" if cause.name in ("STORE_ACCEPTED", "TRIP_CLEARED", "FLAG_CHANGED") else after.value
         rows.setdefault((cause.value, name), []).append(before.value)
     lines = [f"| {', '.join(states)} | {cause} | {after} |" for (cause, after), states in rows.items()]
     return "\n".join(["", "| from | because | to |", "|---|---|---|", *lines, "", ""])

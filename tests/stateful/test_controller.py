@@ -12,6 +12,7 @@ from rollout.commands import (
     AcceptStore,
     Advance,
     Approve,
+    ChangeFlag,
     ClearTrip,
     Command,
     Kill,
@@ -196,6 +197,7 @@ class ControllerMachine(RuleBasedStateMachine):
                 *(Advance(by=ANNA, force=True, reason="known"), Replan(by=ANNA)),
                 *(Start(by=ANNA), Unkill(by=ANNA, reason="fixed"), AcceptStore(by=ANNA, reason="restored")),
                 ClearTrip(by=ANNA, reason="corrected"),
+                ChangeFlag(by=ANNA, reason="5 % -> 25 %"),
             ]
         ),
         standing=st.sampled_from([Standing.GO_ON, Standing.HOLD, None]),

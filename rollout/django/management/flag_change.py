@@ -1,4 +1,4 @@
-"""`manage.py rollout flag {set,lint}`: changing a percentage in the flag file, and judging such a file.
+"""`manage.py rollout flag {set,lint}`: changing a percentage in file or database, and judging a flag file.
 
 Each function answers one command; `commands/rollout.py` parses and prints. Invariants: a change is told
 before it is made; what would drop units needs `--yes`; a percentage that settings or environment own is
@@ -7,16 +7,18 @@ never written. Explained in docs/reference/commands.md.
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.utils.module_loading import import_string
 
-from rollout.django import conf, wiring
-from rollout.django.flag_file import Change, plan_change, write_change
+from rollout.actor import Actor
+from rollout.django import conf, flag_rows, wiring
+from rollout.django.flag_file import Change, change_in, plan_change, write_change
 from rollout.django.management.flag import no_such_flag, percent_of
-from rollout.errors import ConfigError, FlagNotFound
+from rollout.django.management.words import found_store, login
+from rollout.django.store import DjangoRolloutStore
+from rollout.errors import ConfigError, FlagNotFound, StoreConflict
 from rollout.events import RolloutChanged, emit
 from rollout.observers.log import LogObserver
 from rollout.percentage import NOBODY
@@ -38,16 +40,20 @@ class Order:
 
 
 def set_flag(order: Order) -> Answer:
-    """Change a percentage in the flag file, after saying what that does."""
+    """Change a percentage where our file or our row owns it, after saying what that does."""
     found = conf.current()
-    if found.source is not conf.SourceName.FILE or found.file is None:
-        return _not_ours(found)
+    if found.source is conf.SourceName.DATABASE:
+        owner: _Owner = _Row(found_store())
+    elif found.source is conf.SourceName.FILE and found.file is not None:
+        owner = _File(found.file)
+    else:
+        return not_ours(found)
     try:
-        change = plan_change(found.file, order.key, order.percentage)
+        change = owner.change(order)
     except FlagNotFound as error:
         return no_such_flag(error)
     except ConfigError as error:
-        is_ours = error.path.startswith(found.file)
+        is_ours = error.path.startswith(owner.origin)
         return Answer(
             code=Exit.UNREADABLE if is_ours else Exit.REFUSED, lines=[str(error)], data={"error": str(error)}
         )
@@ -59,13 +65,61 @@ def set_flag(order: Order) -> Answer:
         lines.append("Nothing was changed: " + ("a dry run." if order.dry_run else "it is there already."))
         return Answer(lines=lines, data={**data, "changed": False})
     try:
-        write_change(change)
-    except ConfigError as error:
+        owner.write(change, reason=order.reason or "flag-set")
+    except (ConfigError, StoreConflict) as error:
         return Answer(
             code=Exit.UNREADABLE, lines=[str(error)], data={**data, "changed": False, "error": str(error)}
         )
-    _emit(change, reason=order.reason or "flag-set")
     return Answer(lines=[*lines, "Done."], data={**data, "changed": True})
+
+
+class _File:
+    """The flag file."""
+
+    def __init__(self, path: str) -> None:
+        self.origin = path
+
+    def change(self, order: Order) -> Change:
+        return plan_change(self.origin, order.key, order.percentage)
+
+    def write(self, change: Change, *, reason: str) -> None:
+        write_change(change)
+        fact = RolloutChanged(
+            flag=change.flag.key,
+            from_bp=change.came_from.basis_points,
+            to_bp=change.to.basis_points,
+            state="manual",
+            actor=login(),
+            reason=reason,
+        )
+        emit(LogObserver(), fact)
+
+
+class _Row:
+    """The document in the database."""
+
+    def __init__(self, store: DjangoRolloutStore) -> None:
+        self.origin = flag_rows.ORIGIN
+        self._store = store
+        self._stored = flag_rows.read(store)
+
+    def change(self, order: Order) -> Change:
+        if self._stored.version < 0:
+            raise ConfigError(self.origin, "holds no flags yet: `rollout flag load FILE` puts them there")
+        return change_in(self._stored.text, order.key, order.percentage, origin=self.origin)
+
+    def write(self, change: Change, *, reason: str) -> None:
+        flag_rows.write(
+            self._store,
+            change.after,
+            expected=self._stored,
+            by=Actor(name=login()),
+            reason=reason,
+            observer=LogObserver(),
+        )
+
+
+_Owner = _File | _Row
 
 
 def lint(path: str | None) -> Answer:
@@ -73,7 +127,7 @@ def lint(path: str | None) -> Answer:
     found = conf.current()
     file = path or found.file
     if file is None:
-        return _not_ours(found)
+        return not_ours(found)
     try:
         text = Path(file).read_bytes()
         flags = (loads_toml if file.lower().endswith(".toml") else loads_json)(text, origin=file)
@@ -85,7 +139,7 @@ def lint(path: str | None) -> Answer:
         )
     except ConfigError as error:
         return Answer(code=Exit.FAILED, lines=[str(error)], data={"file": file, "errors": [str(error)]})
-    errors, notes = _against(flags, _in_force(found, file))
+    errors, notes = against(flags, _in_force(found, file))
     verdict = "refused" if errors else "good"
     lines = [*errors, *notes, f"{file}: {len(flags.flags)} flags, version {flags.version}: {verdict}"]
     data = {
@@ -106,8 +160,8 @@ def _in_force(found: conf.RolloutSettings, file: str) -> Snapshot | None:
     return snapshot if snapshot.status is SourceStatus.READY else None
 
 
-def _against(flags: FlagSet, old: Snapshot | None) -> tuple[list[str], list[str]]:
-    """Compare a file with what is in force: what would be refused, and what would drop units."""
+def against(flags: FlagSet, old: Snapshot | None) -> tuple[list[str], list[str]]:
+    """Compare a document with what is in force: what would be refused, and what would drop units."""
     if old is None:
         return [], []
     errors = (
@@ -134,14 +188,14 @@ def _told(change: Change, units: str | None) -> tuple[list[str], dict[str, objec
     word = "go out" if change.drops else "come in"
     versions = f"version {change.before.version} -> {change.before.version + 1}"
     lines = [
-        f"{change.flag.key}: {change.came_from} % -> {change.to} % in {change.path}, {versions}",
+        f"{change.flag.key}: {change.came_from} % -> {change.to} % in {change.origin}, {versions}",
         f"  about {change.share:f} % of the units {word}",
     ]
     data: dict[str, object] = {
         "flag": change.flag.key,
         "from": str(change.came_from),
         "to": str(change.to),
-        "file": str(change.path),
+        "file": change.origin,
         "version": change.before.version + 1,
         "expected_share": f"{change.share:f}",
         "drops": change.drops,
@@ -164,31 +218,13 @@ def _told(change: Change, units: str | None) -> tuple[list[str], dict[str, objec
     return lines, data
 
 
-def _emit(change: Change, *, reason: str) -> None:
-    fact = RolloutChanged(
-        flag=change.flag.key,
-        from_bp=change.came_from.basis_points,
-        to_bp=change.to.basis_points,
-        state="manual",
-        actor=_actor(),
-        reason=reason,
-    )
-    emit(LogObserver(), fact)
-
-
-def _actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without this user
-        return "unknown"
-
-
-def _not_ours(found: conf.RolloutSettings) -> Answer:
+def not_ours(found: conf.RolloutSettings) -> Answer:
+    """Answer that somebody else owns the percentage, and who."""
     owner = {
         conf.SourceName.SETTINGS: 'ROLLOUT["FLAGS"] in the settings',
         conf.SourceName.ENVIRONMENT: f"the environment variable {variable_of(found.flag)}",
         conf.SourceName.FILE: 'the file of ROLLOUT["FILE"], which is not set,',
-        conf.SourceName.DATABASE: "the database (rollout_configuration)",
+        conf.SourceName.DATABASE: "the database",
         conf.SourceName.OPENFEATURE: 'the OpenFeature provider of ROLLOUT["OPENFEATURE"]',
     }[found.source]
     owner = f"{owner} owns the percentage: change it there"

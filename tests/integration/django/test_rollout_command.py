@@ -259,7 +259,6 @@ def test_a_file_that_cannot_be_written_is_named(owned: Path, monkeypatch: pytest
     [
         ({}, 'ROLLOUT["FLAGS"] in the settings owns the percentage'),
         ({"FLAGS": None, "SOURCE": "environment"}, "ROLLOUT_FLAG_TOURNAMENT_WEBHOOKS owns the percentage"),
-        ({"FLAGS": None, "SOURCE": "database"}, "the database (rollout_configuration) owns the percentage"),
         (
             {"FLAGS": None, "SOURCE": "openfeature", "OPENFEATURE": {"DOMAIN": "peer"}},
             'the OpenFeature provider of ROLLOUT["OPENFEATURE"] owns the percentage',

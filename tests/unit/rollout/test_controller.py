@@ -10,6 +10,7 @@ from rollout.commands import (
     AcceptStore,
     Advance,
     Approve,
+    ChangeFlag,
     ClearTrip,
     Command,
     Kill,
@@ -61,6 +62,7 @@ SPOKEN: dict[Cause, Command] = {
     Cause.UNKILLED: Unkill(by=ANNA, reason="over"),
     Cause.STORE_ACCEPTED: AcceptStore(by=ANNA, reason="restored"),
     Cause.TRIP_CLEARED: ClearTrip(by=ANNA, reason="the call is corrected"),
+    Cause.FLAG_CHANGED: ChangeFlag(by=ANNA, reason="5 % -> 25 %"),
 }
 
 

@@ -8,6 +8,7 @@ from rollout.commands import (
     AcceptStore,
     Advance,
     Approve,
+    ChangeFlag,
     ClearTrip,
     Kill,
     Replan,
@@ -193,6 +194,23 @@ def test_clearing_a_trip_needs_a_reason_and_lets_nothing_through() -> None:
         epoch,
     )
     assert driven.entries[-1].reason == "the call is corrected"
+
+
+def test_a_change_of_the_flag_is_a_row_and_raises_no_ceiling() -> None:
+    """Whatever the state, and with the word of what was changed."""
+    driven = Driven().at(State.RUNNING)
+    before = driven.state
+
+    with pytest.raises(ConfigError, match="ChangeFlag needs one"):
+        driven.do(ChangeFlag(by=ANNA))
+    driven.do(ChangeFlag(by=ANNA, reason="the flag's own percentage, 5 % -> 100 %"))
+
+    assert (driven.state.state, driven.state.ceiling, driven.state.epoch) == (
+        State.RUNNING,
+        before.ceiling,
+        before.epoch,
+    )
+    assert driven.entries[-1].reason == "the flag's own percentage, 5 % -> 100 %"
 
 
 def test_unkill_needs_something_to_put_back_and_a_reason() -> None:

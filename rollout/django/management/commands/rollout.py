@@ -19,6 +19,7 @@ from rollout.django.management import (
     clear_trip,
     flag,
     flag_change,
+    flag_load,
     history,
     killing,
     planning,
@@ -80,12 +81,15 @@ def _add_flag(nouns: _SubParsersAction[CommandParser]) -> None:
         metavar="NAME=VALUE",
         help="for rules; may be repeated",
     )
-    change = _add(verbs, "set", "change a percentage in the flag file", _set)
+    change = _add(verbs, "set", "change a percentage in the flag file, or in the database", _set)
     change.add_argument("key")
     change.add_argument("percentage", help="0 to 100, such as 12.5")
-    change.add_argument("--yes", action="store_true", help="needed where units go out")
-    change.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
-    change.add_argument("--reason", default="", help="why, for the log")
+    filled = _add(verbs, "load", "put a flag file's flags into the database", flag_load.load)
+    filled.add_argument("file", help="JSON or TOML")
+    for each in (change, filled):
+        each.add_argument("--yes", action="store_true", help="needed where units go out")
+        each.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
+        each.add_argument("--reason", default="", help="why, for the log")
     check = _add(verbs, "lint", "check a flag file", _lint)
     check.add_argument("file", nargs="?", help='the file; the one of ROLLOUT["FILE"] when left out')
 
