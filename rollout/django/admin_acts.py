@@ -38,10 +38,6 @@ HELD = {
     Choice.RELEASE.value: "webhooks.release_delivery",
     Choice.DROP.value: "webhooks.drop_delivery",
 }
-_HERE = {
-    "--yes": " Here: tick “confirmed”.",
-    "--held": " Here: choose under “held deliveries”.",
-}
 
 
 class Person(Protocol):
@@ -113,8 +109,9 @@ def act(name: str, person: Person, *, form: Form, picked: Sequence[Rollout]) -> 
             return _start(by, person, form)
         return _kill(by, form.reason) if name == "kill" else _spoken(name, by, form.reason)
     except Refused as refusal:
-        answer = refusal.answer
-        return Said(done=False, text=f"{answer.lines[0]}{_HERE.get(str(answer.data.get('needs')), '')}")
+        needs_held = refusal.answer.data.get("needs") == "--held"
+        here = " Here: choose under “held deliveries”." if needs_held else ""
+        return Said(done=False, text=f"{refusal.answer.lines[0]}{here}")
     except KillFileStuck as error:
         return Said(done=False, text=f"The file of this host: {error}.")
     except (ConfigError, TransitionError, StoreConflict) as error:
