@@ -143,30 +143,45 @@ def _progress(seen: Seen) -> list[Line]:
         who = "" if count is None else f", {count} units"
         approval = ", after a person's approval" if following.approval else ""
         lines.append(f"next: {following.percentage} %{who}{approval}")
-    lines += [f"  waits for {each.kind.value}: {_why(each, seen.verdict)}" for each in seen.obstacles]
+    lines += [f"  waits for {each.kind.value}: {_why(each, seen)}" for each in seen.obstacles]
     drift = seen.situation.drift(state)
     return [*lines, *([f"drift: {drift}"] if drift and following is None else [])]
 
 
-def _why(obstacle: Obstacle, verdict: Verdict | None) -> str:
+def _why(obstacle: Obstacle, seen: Seen) -> str:
     """Return an obstacle's text; of the guard's, which is long, the measures that the table begins with."""
+    verdict = seen.verdict
     if obstacle.kind is not ObstacleKind.VERDICT or verdict is None or not verdict.readings:
         return obstacle.text
+    if seen.situation.evidence_problem:
+        return seen.situation.evidence_problem
     return (
         f"{verdict.standing.value.replace('_', ' ')}: {', '.join(each.measure for each in verdict.reasons)}"
     )
 
 
 def _readings(seen: Seen) -> list[Line]:
-    verdict = seen.verdict
+    verdict, problem = seen.verdict, seen.situation.evidence_problem
     if verdict is None:
-        return [f"guard: {seen.situation.evidence_problem or 'no verdict on this stage yet'}"]
+        return [f"guard: {problem or 'no verdict on this stage yet'}"]
+    if problem:
+        return [f"guard: {verdict.kind.value}: {problem}"]
     lines: list[Line] = [f"guard: {verdict.kind.value}, {verdict.call.value.replace('_', ' ')}"]
     readings = _sorted(verdict)
     head = ("", "measure", "endpoint", "value", "of", "needs", "go on", "hold", "roll back")
     lines.append(Grid.of(head, [_row(each) for each in readings[:MOST_ROWS]]))
     left = len(readings) - MOST_ROWS
-    return [*lines, *([f"and {left} more readings: --json has all"] if left > 0 else [])]
+    lines += [f"and {left} more readings: --json has all"] if left > 0 else []
+    return [*lines, *_reasons(readings[:MOST_ROWS])]
+
+
+def _reasons(readings: list[Reading]) -> list[Line]:
+    """Return why they do not pass: the guard's sentences, each once with all the measures it is true of."""
+    whose: dict[str, list[str]] = {}
+    for each in readings:
+        if each.standing is not MeasureStanding.GO_ON:
+            whose.setdefault(each.why, []).append(each.sentence.removesuffix(f": {each.why}"))
+    return [f"  {', '.join(names)}: {why}" for why, names in whose.items()]
 
 
 def _sorted(verdict: Verdict) -> list[Reading]:

@@ -195,6 +195,43 @@ def test_what_the_next_stage_waits_for_is_said_and_a_long_list_is_cut() -> None:
     assert whole["queue"] == {"pending": 10_000, "held": 3, "dead": 0, "at_least": ["pending"]}
 
 
+def test_why_the_guard_does_not_pass_is_said_once_for_all_it_is_true_of() -> None:
+    """Under the table, in the guard's own sentences; what passes needs none."""
+    away = "cannot be read: their store does not answer"
+    few = {"value": None, "sample": 3, "needed": 50, "standing": Measured.UNDECIDED}
+    readings = [
+        *verdict(Measured.GO_ON).readings,
+        Reading(measure="breaker_openings", **few, why=away),
+        Reading(measure="retried", **few, why="3 deliveries in the window; 50 are needed"),
+        Reading(measure="receiver_unreachable", **few, why=away),
+        Reading(measure="latency_p95", scope="partner", **{**few, "standing": Measured.HOLD}, why="3 s"),
+    ]
+    seen = at(State.HOLD)
+    said = Verdict.of(readings, at=NOW, rule_version=1)
+    seen = replace(seen, situation=replace(seen.situation, verdict=said))
+
+    text = "\n".join(screen.as_lines(status.lines_of(standing(seen)), is_plain=True))
+
+    assert (
+        "\n  latency p95 of partner: 3 s"
+        "\n  breaker openings, receiver unreachable: cannot be read: their store does not answer"
+        "\n  retried: 3 deliveries in the window; 50 are needed\n\n"
+    ) in text
+    assert "199 of 200" not in text
+
+
+def test_evidence_that_cannot_be_read_is_said_instead_of_a_table_of_nothing() -> None:
+    """What kind of error it was stands beside the verdict and under what is waited for."""
+    seen = at(State.HOLD, Measured.UNDECIDED)
+    problem = "the evidence cannot be read (OperationalError)"
+    seen = replace(seen, situation=replace(seen.situation, evidence_problem=problem))
+
+    lines = screen.as_lines(status.lines_of(standing(seen)), is_plain=True)
+
+    assert lines[lines.index(f"guard: undecided: {problem}") + 1] == ""
+    assert f"  waits for verdict: {problem}" in lines
+
+
 def test_the_last_stage_says_its_drift_and_its_end() -> None:
     """Where nothing follows, drift is in nobody's way and is said all the same."""
     other = Plan(flag=FLAG, stages=(Stage(percentage=Percentage.parse(100), bake_seconds=60),))
