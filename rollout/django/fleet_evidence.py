@@ -16,14 +16,12 @@ from rollout.flags import FlagKey
 from rollout.increments import of_breaker
 from rollout.watch import PartlyUnreadable
 from webhooks_core.breaker_state import BreakerState, State
-from webhooks_core.stores.breakers import BreakerStore, MemoryBreakerStore, RemoteBreakers
+from webhooks_core.stores.breakers import BreakerStore, RemoteBreakers
 
 __all__ = ["FleetEvidence", "rows_of"]
 
 #: How far back a breaker that stays open is counted, minute by minute; the rule asks for five minutes.
 MAX_OPEN_MINUTES = 60
-#: A store that is away answers what it knew; that is believed as long as a snapshot is (contract §3).
-MAX_SILENT_SECONDS = 30.0
 _APART = 'each sender has its own in its memory; share them by WEBHOOKS["BREAKER_STORE"]'
 _AWAY = "their store does not answer"
 
@@ -56,11 +54,11 @@ class FleetEvidence:
         breakers = self._breakers
         if breakers is None:
             return rows
-        if isinstance(breakers, MemoryBreakerStore):
+        if not isinstance(breakers, RemoteBreakers):
             raise PartlyUnreadable(rows, unreadable={"breakers": _APART})
         for name in self._endpoints:
-            state = breakers.state(name, now=now)
-            if isinstance(breakers, RemoteBreakers) and breakers.silent_seconds(name) > MAX_SILENT_SECONDS:
+            state = breakers.seen(name, now=now)
+            if state is None:
                 raise PartlyUnreadable(rows, unreadable={"breakers": _AWAY})
             rows += rows_of(name, state, since=from_minute, now=now)
         return rows

@@ -60,10 +60,10 @@ class BreakerStore(Protocol):
 
 @runtime_checkable
 class RemoteBreakers(Protocol):
-    """Say of a store that may be away how old its last known state is."""
+    """Answer by the store itself, for whoever has no use for a guess; one that may be away can do so."""
 
-    def silent_seconds(self, endpoint_id: str) -> float:
-        """Return for how long the store has told this process nothing of that breaker; infinity: ever."""
+    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:
+        """Return what the store tells of one breaker; None where it has told nothing for too long."""
         ...
 
 

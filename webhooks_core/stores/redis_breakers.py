@@ -37,6 +37,9 @@ from webhooks_core.stores.redis_connection import RedisConnection, Script, Store
 SNAPSHOT_SECONDS = 0.25
 """How old a state may be that admits or refuses without asking Redis (DESIGN §5)."""
 
+SILENT_SECONDS = 30.0
+"""How old a state may be that a rollout is judged by: as old as a snapshot (the contract §3)."""
+
 COMPACT_FROM = 32
 """So many commands are applied to the kept state before somebody puts the state after them in its place."""
 
@@ -134,10 +137,11 @@ class RedisBreakerStore:
                 self._alone(kept, waiting, now=now)
             return told(Step(state=kept.state), ahead=self._ahead(kept, now=now)).state
 
-    def silent_seconds(self, endpoint_id: str) -> float:
-        """Return for how long Redis has told this process nothing of that breaker; infinity: ever."""
+    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:
+        """Return `state`; None where Redis has told nothing for `SILENT_SECONDS`, or never did."""
+        state = self.state(endpoint_id, now=now)
         heard_at = self._endpoint(endpoint_id).fresh_until - self._snapshot_seconds
-        return max(0.0, self._redis.monotonic() - heard_at)
+        return state if self._redis.monotonic() - heard_at <= SILENT_SECONDS else None
 
     def _applied(self, endpoint_id: str, kept: _Kept, record: Record, *, now: float, begun: float) -> Step:
         """Take *record* to the log where it can matter there; answer from what is known where it cannot."""

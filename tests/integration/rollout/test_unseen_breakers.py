@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,23 @@ from rollout.commands import Start
 from rollout.counters import Counts
 from rollout.django import driving, record_outcome
 from rollout.django.evidence import EvidenceTable
-from rollout.django.fleet_evidence import MAX_SILENT_SECONDS, FleetEvidence
+from rollout.django.fleet_evidence import FleetEvidence
 from rollout.flags import FlagKey
 from rollout.rollout_state import State
+from rollout.testing import ManualClock
 from rollout.verdict import Call, Verdict
 from rollout.watch import PartlyUnreadable
 from tests.integration.django.project import project
 from tests.integration.rollout.staged import ONCE, state
-from webhooks_core.breaker import BreakerPolicy, BreakerState, Command, Step
+from tests.redis_server import own_server, patient
 from webhooks_core.django.outbox.database import Database
+from webhooks_core.django.stores import breakers as breakers_module
+from webhooks_core.django.stores.breakers import DatabaseBreakerStore
+from webhooks_core.stores.breakers import BreakerStore
+from webhooks_core.stores.redis_breakers import SILENT_SECONDS, RedisBreakerStore
+from webhooks_core.stores.redis_connection import RedisConnection
 
-pytestmark = [pytest.mark.network, ONCE]
+pytestmark = pytest.mark.network
 ANNA = Actor(name="user:17", authenticated=True)
 GONE = "redis://127.0.0.1:1/0"  # nobody listens there
 LEFT_OUT = ["latency", "dispatch_time", "retried", "client_errors", "server_errors"]
@@ -56,6 +61,7 @@ def judged() -> Verdict:
     return situation.verdict
 
 
+@ONCE
 @pytest.mark.usefixtures("unseen")
 def test_breakers_that_cannot_be_seen_hold_although_every_delivery_arrives() -> None:
     """A metric that cannot be read never passes (contract §10), and says so."""
@@ -69,6 +75,7 @@ def test_breakers_that_cannot_be_seen_hold_although_every_delivery_arrives() -> 
     assert all(each.why.startswith("cannot be read: ") for each in undecided)
 
 
+@ONCE
 @pytest.mark.usefixtures("unseen")
 def test_breakers_that_cannot_be_seen_keep_no_rollback_from_being_made() -> None:
     """What is known to be bad stands over what is not known."""
@@ -81,45 +88,38 @@ def test_breakers_that_cannot_be_seen_keep_no_rollback_from_being_made() -> None
     assert "sequential test" in state().reason
 
 
-class Away:
-    """A shared store that has not answered for so long, and tells what it knew."""
-
-    policy = BreakerPolicy()
-
-    def __init__(self, silent_seconds: float) -> None:
-        self._silent_seconds = silent_seconds
-
-    def apply(self, endpoint_id: str, command: Command, *, now: float, jitter_value: float = 0.0) -> Step:
-        """Nobody sends here."""
-        raise NotImplementedError
-
-    def state(self, endpoint_id: str, *, now: float) -> BreakerState:
-        """It had opened a minute ago."""
-        return BreakerState(openings=(now - 60,))
-
-    def silent_seconds(self, endpoint_id: str) -> float:
-        """So long."""
-        return self._silent_seconds
-
-
-@pytest.mark.parametrize("seconds", [0.0, MAX_SILENT_SECONDS])
-def test_what_a_store_knew_is_believed_for_as_long_as_a_snapshot(database: Database, seconds: float) -> None:
-    """One answer that is late is no reason to hold a rollout."""
-    table = EvidenceTable(database, environment="test", flag=FlagKey("f"))
-
-    rows = FleetEvidence(table, breakers=Away(seconds), endpoints=["a"]).rows(FlagKey("f"), from_minute=0)
-
-    assert sum(row.counts.get("openings") for row in rows) == 1
-
-
-@pytest.mark.parametrize("seconds", [MAX_SILENT_SECONDS + 0.1, inf], ids=["too-long", "ever"])
-def test_a_store_that_was_silent_for_longer_leaves_the_counts(database: Database, seconds: float) -> None:
-    """They come with the error, which says what is missing."""
+@ONCE
+@pytest.mark.parametrize("store", ["redis", "database"])
+def test_what_a_store_never_told_is_not_taken_for_closed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """Nothing is known of it, and the counts come with the error."""
+    breakers: BreakerStore
+    if store == "redis":
+        breakers = RedisBreakerStore(RedisConnection(GONE, environment="test"))
+    else:
+        breakers = DatabaseBreakerStore(environment="test", using=database.alias)
+        monkeypatch.setattr(breakers_module, "_READ", "SELECT no such thing")
     table = EvidenceTable(database, environment="test", flag=FlagKey("f"))
     table.add({"a": Counts({"ok": 3})})
 
     with pytest.raises(PartlyUnreadable) as caught:
-        FleetEvidence(table, breakers=Away(seconds), endpoints=["a"]).rows(FlagKey("f"), from_minute=0)
+        FleetEvidence(table, breakers=breakers, endpoints=["a"]).rows(FlagKey("f"), from_minute=0)
 
     assert sum(row.counts.get("ok") for row in caught.value.rows) == 3
     assert caught.value.unreadable == {"breakers": "their store does not answer"}
+
+
+@pytest.mark.redis
+def test_what_redis_told_is_believed_for_as_long_as_a_snapshot(clock: ManualClock) -> None:
+    """One answer that is late is no reason to hold a rollout, half a minute without any is."""
+    with own_server() as server:
+        connection = patient(RedisConnection(server.url, environment="test", monotonic=clock))
+        store = RedisBreakerStore(connection)
+        told = store.seen("a", now=clock())
+    clock.advance(SILENT_SECONDS - 1)
+    remembered = store.seen("a", now=clock())
+    clock.advance(2)
+    forgotten = store.seen("a", now=clock())
+
+    assert (told is None, remembered is None, forgotten) == (False, False, None)

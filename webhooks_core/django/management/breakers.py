@@ -7,7 +7,6 @@ Explained in docs/reference/commands.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isinf
 
 from webhooks_core.breaker import BreakerState, State
 from webhooks_core.breaker_state import ForcedMode
@@ -84,7 +83,5 @@ def seen(kept: DjangoOutbox, endpoint_id: str) -> SeenBreaker:
 
     store = sharing.breakers(found)
     assert isinstance(store, RedisBreakerStore)
-    state = store.state(endpoint_id, now=now)
-    if isinf(store.silent_seconds(endpoint_id)):
-        return SeenBreaker(state=None, now=now, unknown="Redis does not answer")
-    return SeenBreaker(state=state, now=now)
+    told = store.seen(endpoint_id, now=now)
+    return SeenBreaker(state=told, now=now, unknown="" if told else "Redis does not answer")

@@ -16,7 +16,7 @@ from itertools import count
 from os import getpid
 from threading import Lock  # noqa: TID251 - a store owns its lock
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from webhooks_core.breaker import (
     Admit,
@@ -57,13 +57,13 @@ _WRITE = (
 class _Kept:
     """One endpoint as this process knows it, and the steps that the fast path answers with."""
 
-    __slots__ = ("admitted", "ahead", "fresh_until", "heard_at", "lock", "path", "quiet", "state")
+    __slots__ = ("admitted", "ahead", "fresh_until", "lock", "path", "quiet", "state")
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.path = ClosedPath()
         self.ahead = 0.0  # the database's clock minus the caller's, when it was last asked
-        self.fresh_until = self.heard_at = float("-inf")  # monotonic
+        self.fresh_until = float("-inf")  # monotonic
         self.follow(BreakerState(), now=0.0)
 
     def follow(self, state: BreakerState, *, now: float) -> None:
@@ -136,9 +136,15 @@ class DatabaseBreakerStore:
         with kept.lock:
             return self._changed(endpoint_id, kept, None, now=now).state
 
-    def silent_seconds(self, endpoint_id: str) -> float:
-        """Return for how long the database has told this process nothing of it; infinity: ever."""
-        return max(0.0, self._monotonic() - self._endpoint(endpoint_id).heard_at)
+    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:  # noqa: ARG002 - the port's
+        """Return what the row says, on the caller's connection and in its time; None: it cannot be read."""
+        try:
+            with self._database.reading() as cursor:
+                cursor.execute(_READ, [self._environment, endpoint_id])
+                row = cursor.fetchone()
+            return BreakerState() if row is None else load_state(row[1])
+        except (DatabaseError, ValueError):
+            return None
 
     def close(self) -> None:
         """End the thread that asks the database."""
@@ -168,7 +174,7 @@ class DatabaseBreakerStore:
 
         try:
             step, at = self._line.ask(lambda: self._written(endpoint_id, decided, now=now))
-            kept.ahead, kept.heard_at = at - now, self._monotonic()
+            kept.ahead = at - now
         except StoreUnavailable:
             at = now + kept.ahead
             step = self._alone(decided(kept.state, at), known=kept.state, now=at)
