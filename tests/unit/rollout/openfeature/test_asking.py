@@ -15,7 +15,7 @@ WHO: ContextVar[str] = ContextVar("who", default="nobody")
 
 def test_an_answer_comes_back_from_another_thread() -> None:
     """With the caller's context variables; the thread is used again."""
-    ask = Asker(5)
+    ask = Asker(5, crew=Crew())
     WHO.set("caller")
 
     first = ask(lambda: (WHO.get(), threading.current_thread()))
@@ -85,8 +85,9 @@ def test_a_call_that_nobody_waits_for_is_not_begun() -> None:
     assert begun == []
 
 
-def test_who_asks_shares_the_threads_of_the_process() -> None:
+def test_who_asks_shares_the_threads_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many ask, and however often they are made anew."""
+    monkeypatch.setattr(asking, "_shared", Crew())  # whatever other tests have started
     first, second = Asker(5), Asker(1)
 
     threads = {first(threading.current_thread), second(threading.current_thread)}
