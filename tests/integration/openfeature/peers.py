@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from ld_openfeature import LaunchDarklyProvider
 from ldclient.config import Config
 from ldclient.integrations.test_data import TestData
+from ldclient.interfaces import DataSourceState
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
@@ -55,8 +55,12 @@ class Flagd(Peer):
             "variants": {"yes": True, "no": False},
             "defaultVariant": "yes" if value else "no",
         }
+        self.writes(json.dumps({"flags": {FLAG: flag}}))
+
+    def writes(self, text: str) -> None:
+        """Put *text* in the file's place, in one step; it is read soon."""
         new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"flags": {FLAG: flag}}))
+        new.write_text(text)
         self.moment += 1  # the watcher looks at nothing but the time
         os.utime(new, (self.moment, self.moment))
         os.replace(new, self.path)
@@ -99,6 +103,10 @@ class LaunchDarkly(Peer):
         """Turn the flag off: its off variation is false."""
         self.data.update(self.data.flag(FLAG).on(False))
 
+    def lives(self, state: DataSourceState) -> None:
+        """Say how its connection is, as its own client would."""
+        self.provider.client._config.data_source_update_sink.update_status(state, None)
+
 
 class Unleash(Peer):
     """Unleash's client over a server of the test's own, which it asks every second, the least there is."""
@@ -132,14 +140,9 @@ class Unleash(Peer):
             disable_registration=True,
         )
 
-    def _serve(self, *, share: int, enabled: bool = True, regions: Sequence[str] = ()) -> None:
+    def _serve(self, *, share: int, enabled: bool = True) -> None:
         parameters = {"rollout": str(share), "stickiness": "userId", "groupId": FLAG}
-        where = {"contextName": "region", "operator": "IN", "values": list(regions)}
-        strategy = {
-            "name": "flexibleRollout",
-            "parameters": parameters,
-            "constraints": [where] if regions else [],
-        }
+        strategy = {"name": "flexibleRollout", "parameters": parameters}
         feature = {"name": FLAG, "enabled": enabled, "strategies": [strategy]}
         self.body = json.dumps({"version": 2, "features": [feature]}).encode()
 
@@ -151,11 +154,6 @@ class Unleash(Peer):
     def disables(self) -> None:
         """Disable the feature."""
         self._serve(share=100, enabled=False)
-        self._until(False)
-
-    def lets_in_by_region(self) -> None:
-        """Let everybody of one region in, and nobody else."""
-        self._serve(share=100, regions=["eu"])
         self._until(False)
 
     def _until(self, value: bool) -> None:
