@@ -65,14 +65,14 @@ class FleetEvidence:
 
 
 def rows_of(endpoint: str, breaker: BreakerState, *, since: int, now: float) -> Iterator[Row]:
-    """Return what *breaker* tells of the minutes from *since* (minutes since the epoch) to *now*.
+    """Return what *breaker* tells at *now* (epoch seconds).
 
-    Each opening counts in its minute. While it is open, or half open, each minute since its last opening
-    counts the seconds of it that lie in there.
+    Each opening that it knows of counts in its minute, those before *since* (minutes since the epoch) too:
+    who could not see it in time makes up for it. While it is open, or half open, each minute from *since* and
+    its last opening on counts the seconds of it that lie in there.
     """
     for opened_at in breaker.openings:
-        if minute_of(opened_at) >= since:
-            yield Row(minute_of(opened_at), endpoint, of_breaker(openings=1))
+        yield Row(minute_of(opened_at), endpoint, of_breaker(openings=1))
     if breaker.state is State.CLOSED or not breaker.openings:
         return
     opened_at = breaker.openings[-1]
