@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
+from openfeature.transaction_context import ContextVarsTransactionContextPropagator
 
 from rollout import InvalidContext
-from rollout.openfeature import RolloutProvider, context
+from rollout.openfeature import RolloutProvider, context, transaction
 from tests.unit.rollout.openfeature.provider_world import live, provider
 
 HALF = {"f": {"percentage": 50}}
@@ -45,6 +48,35 @@ def test_our_context_keeps_a_blank_key_blank(blank: str | None) -> None:
 
     assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
     assert client.get_boolean_value("f", False) is True
+
+
+@pytest.mark.parametrize("level", ["client", "transaction"])
+def test_a_blank_key_of_the_sdks_own_context_is_somebody_elses(level: str) -> None:
+    """The limit: the SDK merges it away before any provider is asked; ours stays blank, an error."""
+    api.set_provider_and_wait(provider({"f": {"forced_on": ["somebody-else"]}}))
+    api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())
+    client = api.get_client()
+    if level == "client":
+        client.context = EvaluationContext("somebody-else")
+
+    with transaction("somebody-else") if level == "transaction" else nullcontext():
+        theirs = client.get_boolean_details("f", False, EvaluationContext(""))
+        ours = client.get_boolean_details("f", False, context(""))
+
+    assert (theirs.value, theirs.reason) == (True, Reason.TARGETING_MATCH)
+    assert (ours.value, ours.error_code) == (False, ErrorCode.TARGETING_KEY_MISSING)
+
+
+@pytest.mark.parametrize("key", [" ", "\u00a0", " 101"], ids=["space", "no-break-space", "leading-space"])
+def test_a_key_of_spaces_is_a_unit_of_its_own(key: str) -> None:
+    """As the golden vectors have it: only the empty text is blank, and nothing is trimmed."""
+    asked = provider({"f": {"percentage": 50, "forced_on": [key]}})
+
+    details = asked.resolve_boolean_details("f", False, EvaluationContext(key))
+    other = asked.resolve_boolean_details("f", False, EvaluationContext("101"))
+
+    assert (details.value, details.reason) == (True, Reason.TARGETING_MATCH)
+    assert other.reason == Reason.SPLIT
 
 
 def test_our_context_takes_what_a_gate_takes() -> None:
