@@ -2,13 +2,16 @@
 
 Most providers follow their flags in a thread or a stream. A forked child has the provider, ready and with
 the flags of the moment of the fork, and nothing that ever changes them: it would answer so for ever. The
-invariant: what was set before a fork is known for it in the child, unless it says `survives_fork`. Explained
-in docs/how-to/gate-by-another-provider.md.
+invariant: what was set before a fork is known for it in the child, unless it says `survives_fork`. And the
+SDK's locks are free there, so that another can be set. Explained in docs/how-to/gate-by-another-provider.md.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
+from operator import attrgetter
 
 from openfeature import api
 from openfeature.provider import FeatureProvider
@@ -19,6 +22,12 @@ __all__ = ["follow", "is_inherited"]
 
 # These two have no thread; by exact type, since a child of them may have one.
 _THREADLESS = (InMemoryProvider, NoOpProvider)
+
+_LOCKS = (
+    ("openfeature.provider._registry", "provider_registry._lock"),
+    ("openfeature._event_support", "_client_lock"),
+    ("openfeature._event_support", "_global_lock"),
+)
 
 _domains: set[str | None] = set()
 _before_fork: tuple[FeatureProvider, ...] = ()
@@ -46,6 +55,10 @@ def _inherit() -> None:
     """Take in the child what the parent has noted; in the parent all of it goes on."""
     global _inherited  # noqa: PLW0603 (the same)
     _inherited = _before_fork
+    # A thread that is not here may hold them. They are private: where they go by other names nothing is done.
+    for module, lock in _LOCKS:
+        with suppress(KeyError, AttributeError):
+            attrgetter(lock)(sys.modules[module])._at_fork_reinit()
 
 
 def _survives(provider: FeatureProvider) -> bool:

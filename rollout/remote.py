@@ -24,6 +24,7 @@ from rollout.flags import Flag, FlagKey
 from rollout.inherited import follow, is_inherited
 from rollout.live import KillSwitch, LiveFlags, always_on, no_ceilings
 from rollout.percentage import EVERYBODY, POSITIONS, Percentage
+from rollout.provided import Provided
 from rollout.remote_answer import Answer, judged, mapped, off, recorded
 from rollout.remote_question import Said, put
 from rollout.remote_stale import Staleness
@@ -93,20 +94,20 @@ class RemoteFlags(LiveFlags):
 
     Args:
         remote: Which provider is asked, and how.
-        is_set: Whether the provider is there; while it is not, nobody is asked. It must not wait.
+        provided: What makes and sets the provider, and is asked until it has; None: somebody else sets it.
         kill: As for `LiveFlags`, and so are *master*, *ceilings*, *refresh_seconds*, *monotonic*, *observer*.
 
     Raises:
         ConfigError: *refresh_seconds* is out of range.
     """
 
-    __slots__ = ("_ask", "_client", "_is_set", "_remote", "_staleness")
+    __slots__ = ("_ask", "_client", "_provided", "_remote", "_staleness")
 
     def __init__(
         self,
         remote: Remote,
         *,
-        is_set: Callable[[], bool] = always_on,
+        provided: Provided | None = None,
         kill: KillSwitch | None = None,
         master: Callable[[], bool | None] = always_on,
         ceilings: Callable[[], Mapping[FlagKey, Percentage]] = no_ceilings,
@@ -126,15 +127,17 @@ class RemoteFlags(LiveFlags):
         self._remote = remote
         self._client = api.get_client(remote.domain)
         follow(remote.domain)
-        self._is_set = is_set
+        self._provided = provided
         self._ask: Callable[[_Ask], Said] = (
             _directly if remote.timeout_seconds is None else Asker(remote.timeout_seconds)
         )
         self._staleness = Staleness(self._client, remote.flags.values(), monotonic)
 
     def close(self) -> None:
-        """Hear no more of the provider. Asked again, it is still answered, by looking."""
+        """Hear no more of the provider, and set none. Whoever asks is still answered, by looking."""
         self._staleness.close()
+        if self._provided is not None:
+            self._provided.give_up()
 
     @property
     def may_wait(self) -> bool:
@@ -193,7 +196,7 @@ class RemoteFlags(LiveFlags):
     ) -> Answer:
         remote = self._remote
         try:
-            if not self._is_set():
+            if self._provided is not None and not self._provided.is_set():
                 return off(ErrorCode.PROVIDER_NOT_READY, "the provider is not set yet")
             if is_inherited(self._client.provider):
                 return off(

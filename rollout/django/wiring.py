@@ -12,7 +12,8 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict
 
 from django.apps import apps
 from django.core.signals import setting_changed
@@ -39,6 +40,11 @@ from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.values import Problem
 from webhooks_core.per_process import PerProcess
 
+if TYPE_CHECKING:
+    from openfeature.provider import FeatureProvider
+
+    from rollout.remote import RemoteFlags
+
 APPS = ("rollout.django", "webhooks_core.django")
 DEFAULT_UNIT = "tournament_id"
 
@@ -61,13 +67,15 @@ class BadSettings:
 class Built:
     """What one process has built: the flags, the switches of its host, whether both apps are installed.
 
-    `poll` is there where flags, rollouts and evidence are kept in a database.
+    `poll` is there where flags, rollouts and evidence are kept in a database; `remote` where another provider
+    owns the flags, which it then is.
     """
 
     flags: LiveFlags
     installed: bool
     switches: HostSwitches
     poll: DatabasePoll | None = None
+    remote: RemoteFlags | None = None
 
 
 def problems() -> tuple[Problem, ...]:
@@ -130,20 +138,26 @@ class _Options(TypedDict):
     observer: LogObserver
 
 
-def _remote_flags(settings: OpenFeatureSettings, flag: str, options: _Options) -> LiveFlags:
-    """Return flags that another provider owns; set one where the settings say how it is made."""
-    from openfeature import api
-
+def _remote_flags(settings: OpenFeatureSettings, flag: str, options: _Options) -> RemoteFlags:
+    """Return flags that another provider owns; it is made and set where the settings say how."""
+    from rollout.provided import Provided
     from rollout.remote import RemoteFlags
 
-    remote = settings.remote(flag)
-    if settings.provider is not None:
-        try:
-            # Not waited for: until it is ready the gate is closed, and a sender waits.
-            api.set_provider(import_string(settings.provider)(), remote.domain)
-        except Exception as error:  # noqa: BLE001 - anybody's code: the gate stays closed, and says so
-            log_failure(f"OpenFeature provider cannot be made: error={type(error).__name__}")
-    return RemoteFlags(remote, **options)
+    remote, path = settings.remote(flag), settings.provider
+    provided = None
+    if path is not None:
+        provided = Provided(partial(_made, path), remote.domain, failed=_provider_failed)
+        provided.is_set()  # begins; not waited for: until it is ready the gate is closed, and a sender waits
+    return RemoteFlags(remote, provided=provided, **options)
+
+
+def _made(path: str) -> FeatureProvider:
+    provider: FeatureProvider = import_string(path)()
+    return provider
+
+
+def _provider_failed(error: BaseException) -> None:
+    log_failure(f"OpenFeature provider cannot be made: error={type(error).__name__}")
 
 
 def _build() -> Built:
@@ -157,19 +171,21 @@ def _build() -> Built:
         refresh_seconds=found.refresh_seconds,
         observer=LogObserver(),
     )
+    remote = None
     if found.openfeature is not None and not bad:
-        flags: LiveFlags = _remote_flags(found.openfeature, found.flag, options)
-    else:
-        flags = LiveFlags(BadSettings(bad) if bad else source_of(found, poll), **options)
+        remote = _remote_flags(found.openfeature, found.flag, options)
+    flags = remote or LiveFlags(BadSettings(bad) if bad else source_of(found, poll), **options)
     for listener in _listeners:
         flags.listen(listener)
     installed = all(apps.is_installed(name) for name in APPS)
-    return Built(flags=flags, installed=installed, switches=switches, poll=poll)
+    return Built(flags=flags, installed=installed, switches=switches, poll=poll, remote=remote)
 
 
 def _close(held: Built) -> None:
     if held.poll is not None:
         held.poll.close()
+    if held.remote is not None:
+        held.remote.close()
 
 
 built = PerProcess(_build, close=_close)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from openfeature import api
+from openfeature import _event_support, api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider._registry import provider_registry
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from rollout import KillFile
 from rollout.django import conf, dispatch, gate, permit, wiring
 from rollout.django.openfeature import provider
 from tests.integration.django.project import FLAG, KILL_FILE, project
+from tests.integration.openfeature.test_processes import in_a_child
 from webhooks_core.delivery import PermitVerdict
 from webhooks_core.testing import outbox
 
@@ -50,6 +53,44 @@ def made() -> InMemoryProvider:
 def failing() -> InMemoryProvider:
     """One that cannot be made."""
     raise OSError("token=secret")
+
+
+class Slow:
+    """A provider that is made when a test lets it be, as one that looks for its server first."""
+
+    def __init__(self) -> None:
+        self.goes_on, self.begun, self.made = threading.Event(), threading.Event(), 0
+
+    def __call__(self) -> InMemoryProvider:
+        """Make it."""
+        self.made += 1
+        self.begun.set()
+        assert self.goes_on.wait(20)
+        return flag(True)
+
+
+def slow() -> InMemoryProvider:
+    """What the setting names; each test has one of its own."""
+    return SLOW[-1]()
+
+
+SLOW: list[Slow] = []
+
+
+@pytest.fixture
+def being_made() -> Iterator[Slow]:
+    """One that is still being made."""
+    SLOW.append(Slow())
+    yield SLOW[-1]
+    SLOW.pop().goes_on.set()
+
+
+def open_within(seconds: float) -> bool:
+    """Whether the gate opens; what opens it is not waited for."""
+    until = time.monotonic() + seconds
+    while not (opens := gate(101).value) and time.monotonic() < until:
+        time.sleep(0.001)
+    return opens
 
 
 def asks(**openfeature: Any) -> dict[str, Any]:
@@ -124,12 +165,83 @@ def test_a_provider_that_the_settings_name_is_set(settled: Any) -> None:
     """In each process that builds the gate."""
     settled(ROLLOUT=asks(PROVIDER=f"{__name__}.made"))
 
-    wiring.built()
-    until = time.monotonic() + 10
-    while not (decision := gate(101)) and time.monotonic() < until:  # it is not waited for
-        time.sleep(0.001)
+    assert open_within(10)
 
-    assert decision.value
+
+def test_nobody_waits_while_the_provider_is_made(settled: Any, being_made: Slow) -> None:
+    """Some look for their server meanwhile. Closed, a sender waits; asked by many it is made once."""
+    api.set_provider_and_wait(flag(True))  # the default one, which the SDK takes where the domain has none
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.slow", TIMEOUT=0.1))
+    said: list[Any] = []
+
+    threads = [threading.Thread(target=lambda: said.append(gate(101)), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    recheck = gate.recheck("101")
+    being_made.goes_on.set()
+
+    assert [(each.value, each.error_code) for each in said] == [(False, "PROVIDER_NOT_READY")] * 4
+    assert recheck.reason == "ERROR"
+    assert open_within(10)
+    assert being_made.made == 1
+
+
+def test_settings_that_change_while_it_is_made_leave_it_out(settled: Any, being_made: Slow) -> None:
+    """It would take the place of the one that the new settings name."""
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.slow"))
+    closed = gate(101)
+    assert being_made.begun.wait(10)
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.made"))
+    opens = open_within(10)
+    before = api.get_client(DOMAIN).provider
+
+    being_made.goes_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "rollout-provider":
+            thread.join(10)
+
+    assert (closed.value, opens) == (False, True)
+    assert api.get_client(DOMAIN).provider is before
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_that_was_forked_under_the_sdks_locks_sets_its_own_provider(settled: Any) -> None:
+    """A thread of the parent had them, which is not there to give them back."""
+    settled(ROLLOUT=asks(PROVIDER=f"{__name__}.made"))
+    before = open_within(10)
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with provider_registry._lock, _event_support._client_lock, _event_support._global_lock:
+            held.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert held.wait(10)
+    in_child = in_a_child(lambda: open_within(10))
+    over.set()
+    thread.join(10)
+
+    assert (before, in_child) == (True, True)
+
+
+def test_settings_that_change_leave_nothing_with_the_sdk(settled: Any) -> None:
+    """Neither handlers nor threads, however often a project's own tests change them."""
+    api.set_provider_and_wait(flag(True), DOMAIN)
+    settled(ROLLOUT=asks())
+    assert gate(101).value
+    handlers = [len(each) for each in _event_support._global_handlers.values()]
+    threads = threading.active_count()
+
+    for _ in range(5):
+        settled(ROLLOUT=asks())
+        assert gate(101).value
+
+    assert [len(each) for each in _event_support._global_handlers.values()] == handlers
+    assert threading.active_count() <= threads
 
 
 def test_a_provider_that_cannot_be_made_closes_the_gate(
@@ -138,6 +250,10 @@ def test_a_provider_that_cannot_be_made_closes_the_gate(
     """With a line that tells the error's type, and nothing of its text."""
     settled(ROLLOUT=asks(PROVIDER=f"{__name__}.failing"))
 
+    gate(101)
+    until = time.monotonic() + 10
+    while not caplog.text and time.monotonic() < until:
+        time.sleep(0.001)
     decision = gate(101)
 
     assert (decision.value, decision.error_code) == (False, "PROVIDER_NOT_READY")

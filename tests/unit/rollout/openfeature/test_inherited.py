@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 from openfeature import api
 from openfeature.provider import AbstractProvider
+from openfeature.provider._registry import provider_registry
 from openfeature.provider.in_memory_provider import InMemoryProvider
 from openfeature.provider.no_op_provider import NoOpProvider
 
@@ -86,3 +88,21 @@ def test_who_asks_follows_the_domain() -> None:
     flags()
 
     assert inherited._domains == {DOMAIN}
+
+
+def test_the_sdks_locks_are_free_in_the_child_whoever_held_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of the parent is not there to give them back; what goes by another name is left."""
+    held = threading.RLock()
+    thread = threading.Thread(target=held.acquire)
+    thread.start()
+    thread.join()
+    monkeypatch.setattr(provider_registry, "_lock", held)
+    nowhere = (("no.such", "lock"), ("openfeature", "none"))
+    monkeypatch.setattr(inherited, "_LOCKS", (*nowhere, *inherited._LOCKS))
+    before = held.acquire(blocking=False)
+
+    inherited._inherit()
+    after = held.acquire(blocking=False)
+    held.release()
+
+    assert (before, after) == (False, True)
