@@ -163,10 +163,15 @@ def emit(observer: Observer | None, fact: Fact) -> None:
     try:
         observer(fact)
     except Exception as error:  # noqa: BLE001 (an observer must not break what it observes; it is reported)
-        name = getattr(observer, "__qualname__", type(observer).__qualname__)
-        failed = ObserverFailed(observer=str(name), error=type(error).__name__, fact=type(fact).__name__)
-        for reporter in _reporters:
-            _report(reporter, failed)
+        report(observer, error, fact=type(fact).__name__)
+
+
+def report(observer: object, error: Exception, *, fact: str) -> None:
+    """Tell that *observer* raised *error* when it was told of *fact*. Never raises."""
+    name = getattr(observer, "__qualname__", type(observer).__qualname__)
+    failed = ObserverFailed(observer=str(name), error=type(error).__name__, fact=fact)
+    for reporter in _reporters:
+        _report(reporter, failed)
 
 
 def _report(reporter: Callable[[ObserverFailed], None], failed: ObserverFailed) -> None:

@@ -24,6 +24,7 @@ from openfeature.track import TrackingEventDetails
 
 from rollout import decision as ours
 from rollout.context import unit_text
+from rollout.events import report
 from rollout.flags import Flag
 from rollout.live import LiveFlags
 from rollout.percentage import POSITIONS
@@ -173,7 +174,7 @@ class RolloutProvider(AbstractProvider):
     ) -> None:
         super().__init__()
         self._flags = flags
-        self._hooks = list(hooks)
+        self._hooks = tuple(hooks)
         self._tracker = tracker
         self._global_key = global_key
         self._status: SourceStatus | None = None
@@ -183,8 +184,8 @@ class RolloutProvider(AbstractProvider):
         return Metadata(name=NAME)
 
     def get_provider_hooks(self) -> list[Hook]:
-        """Return the hooks it was given."""
-        return self._hooks
+        """Return the hooks it was given, in a list of the caller's own."""
+        return list(self._hooks)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 (the SDK's signature)
         """Read the flags for the first time, and tell of every change from here on.
@@ -211,9 +212,13 @@ class RolloutProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Hand a tracking event on to the tracker."""
-        if self._tracker is not None:
+        """Hand a tracking event on to the tracker; one that raises is reported as a failed observer."""
+        if self._tracker is None:
+            return
+        try:
             self._tracker(tracking_event_name, evaluation_context, tracking_event_details)
+        except Exception as error:  # noqa: BLE001 (whoever tracks must not break what is tracked)
+            report(self._tracker, error, fact="tracking")
 
     def resolve_boolean_details(
         self,

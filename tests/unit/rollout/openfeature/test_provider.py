@@ -11,10 +11,11 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
-from openfeature.hook import Hook
+from openfeature.hook import Hook, HookContext, HookHints
 from openfeature.track import TrackingEventDetails
 
-from rollout import Percentage
+from rollout import Percentage, events
+from rollout.events import ObserverFailed
 from rollout.openfeature import RolloutProvider
 from rollout.testing import override_flag
 from tests.unit.rollout.openfeature.provider_world import Switch, live, provider
@@ -219,6 +220,27 @@ def test_it_is_hashable_and_named_and_has_its_hooks() -> None:
     assert asked.get_provider_hooks() == [hook]
 
 
+def test_its_hooks_run_through_a_client_and_nobody_else_changes_them() -> None:
+    """The list that is handed out is the asker's own."""
+    ran: list[str] = []
+
+    class Witness(Hook):
+        """Notes which flag was asked."""
+
+        def before(self, hook_context: HookContext, hints: HookHints) -> None:
+            """Note it."""
+            ran.append(hook_context.flag_key)
+
+    asked = RolloutProvider(live(HALF), hooks=[Witness()])
+    api.set_provider_and_wait(asked)
+
+    asked.get_provider_hooks().clear()
+    api.get_client().get_boolean_value("f", False, IN)
+    asyncio.run(api.get_client().get_boolean_value_async("f", False, IN))
+
+    assert ran == ["f", "f"]
+
+
 def test_tracking_is_handed_on() -> None:
     """With the merged context; without a tracker nothing happens."""
     heard: list[Any] = []
@@ -229,6 +251,25 @@ def test_tracking_is_handed_on() -> None:
     provider(HALF).track("paid")
 
     assert heard == [("paid", EvaluationContext("101"), details)]
+
+
+def test_a_tracker_that_raises_is_reported_and_its_caller_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By type: what was tracked, and what it said about it, may hold anything."""
+    failed: list[ObserverFailed] = []
+    monkeypatch.setattr(events, "_reporters", [failed.append])
+
+    def fails(*_: object) -> None:
+        raise ValueError("somebody@example.org")
+
+    api.set_provider_and_wait(RolloutProvider(live(HALF), tracker=fails))
+
+    api.get_client().track("paid", EvaluationContext("101"))
+
+    assert [(each.error, each.fact) for each in failed] == [("ValueError", "tracking")]
+    assert "fails" in failed[0].observer
+    assert "example" not in repr(failed)
 
 
 def test_attributes_that_are_no_mapping_are_an_invalid_context() -> None:
