@@ -26,7 +26,7 @@ from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.outbox.database import Database
 from webhooks_core.outbox.base import Settled
 from webhooks_core.per_process import PerProcess
-from webhooks_core.stores.breakers import BreakerStore
+from webhooks_core.stores.breakers import BreakerStore, RemoteBreakers
 
 VARIABLE = "DEMO_PLAN_SINCE"
 TIMES = 60
@@ -63,19 +63,19 @@ class HurriedWatch(Watch):
 class _Breakers:
     """The fleet's breakers, their openings told by the evidence's clock."""
 
-    def __init__(self, breakers: BreakerStore) -> None:
+    def __init__(self, breakers: RemoteBreakers) -> None:
         self._breakers = breakers
 
-    def state(self, endpoint_id: str, *, now: float) -> BreakerState:  # noqa: ARG002 - the real moment counts
-        found = self._breakers.state(endpoint_id, now=time.time())
-        return replace(found, openings=tuple(hurried(each) for each in found.openings))
+    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:  # noqa: ARG002 - the real moment counts
+        found = self._breakers.seen(endpoint_id, now=time.time())
+        return found and replace(found, openings=tuple(hurried(each) for each in found.openings))
 
 
 def _fleet(
     table: EvidenceTable, *, breakers: BreakerStore | None, endpoints: Sequence[str]
 ) -> EvidenceSource:
-    told = None if breakers is None else _Breakers(breakers)
-    return FleetEvidence(table, breakers=told, endpoints=endpoints)  # type: ignore[arg-type]  # asked for `state` only
+    told = _Breakers(breakers) if isinstance(breakers, RemoteBreakers) else breakers
+    return FleetEvidence(table, breakers=told, endpoints=endpoints)  # type: ignore[arg-type]  # asked for `seen` only
 
 
 def begin() -> None:
