@@ -290,7 +290,7 @@ def _precedence(datatable: list[list[str]]) -> list[str]:
 )
 def _entries(scene: Scene, precedence: list[str], level: str, key: str, value: str) -> None:
     for each in precedence[: precedence.index(level) + 1]:
-        scene.levels.setdefault(each, {})[key] = each
+        scene.levels.setdefault(each, {})[key] = value if each == level else f"overwritten: {each}"
 
 
 @when("Some flag was evaluated")
@@ -302,7 +302,11 @@ def _some_flag(scene: Scene) -> None:
     api.set_transaction_context(at("Transaction"))
     scene.client.context = at("Client")
     options = FlagEvaluationOptions(hooks=[Witness(scene.levels.get("Before Hooks"))])
-    scene.client.get_boolean_value("boolean-flag", False, at("Invocation"), options)
+    asked = ("boolean-flag", False, at("Invocation"), options)
+    scene.client.get_boolean_value(*asked)
+    sync, scene.provider.seen = scene.provider.seen, None
+    asyncio.run(scene.client.get_boolean_value_async(*asked))
+    assert scene.provider.seen == sync
 
 
 @then(parsers.parse('The merged context contains an entry with key "{key}" and value "{value}"'))
