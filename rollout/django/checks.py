@@ -28,7 +28,7 @@ def check_settings(**_kwargs: object) -> list[CheckMessage]:
     messages = [*as_errors(conf.master_problems()), *as_errors(found.problems)]
     if not found.problems:
         messages += _flags(found)
-    return [*messages, *_misspelt(), *_kill_file(found), *_sending(), *_state(found)]
+    return [*messages, *_misspelt(), *_kill_file(found), *_sending(), *_state(found), *_circle(found)]
 
 
 def _misspelt() -> Iterator[CheckMessage]:
@@ -55,6 +55,24 @@ def _state(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
             "The plan's guard cannot see breakers that each worker keeps in its own memory: it will hold.",
             hint='Set WEBHOOKS["BREAKER_STORE"] to database or redis.',
             id="rollout.W006",
+        )
+
+
+def _circle(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
+    """Say where the gate asks a provider that asks the gate."""
+    asked = found.openfeature
+    if asked is None or found.problems:
+        return
+    from openfeature import api
+
+    from rollout.django.openfeature import PATH, is_over_the_settings
+
+    named, there = asked.provider, api.get_client(asked.domain).provider
+    if named == PATH or (named is None and is_over_the_settings(there)):
+        yield Warning(
+            'ROLLOUT["OPENFEATURE"] asks our own provider, which asks the gate: a circle, closed.',
+            hint="Set the provider that owns the flag under DOMAIN, or name it as PROVIDER.",
+            id="rollout.W007",
         )
 
 

@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from openfeature.hook import Hook
+from openfeature.provider import FeatureProvider
 
 from rollout.django.wiring import SettingsFlags
 from rollout.openfeature import RolloutProvider, Tracker
 
-__all__ = ["provider"]
+__all__ = ["PATH", "is_over_the_settings", "provider"]
+
+#: What `provider` is called by where a setting names it.
+PATH = f"{__name__}.provider"
 
 
 def provider(
@@ -26,3 +30,8 @@ def provider(
 ) -> RolloutProvider:
     """Return a provider over the project's flags; see `rollout.openfeature.RolloutProvider`."""
     return RolloutProvider(SettingsFlags(), hooks=hooks, tracker=tracker, global_key=global_key)
+
+
+def is_over_the_settings(found: FeatureProvider) -> bool:
+    """Say whether *found* is what `provider` returns: a gate that asks it asks itself."""
+    return isinstance(found, RolloutProvider) and isinstance(found._flags, SettingsFlags)

@@ -15,9 +15,11 @@ from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider._registry import provider_registry
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
-from rollout import KillFile
+from rollout import KillFile, LiveFlags, MappingSource
 from rollout.django import conf, dispatch, gate, permit, wiring
+from rollout.django.checks import check_settings
 from rollout.django.openfeature import provider
+from rollout.openfeature import RolloutProvider
 from tests.integration.django.project import FLAG, KILL_FILE, project
 from tests.integration.openfeature.test_processes import in_a_child
 from webhooks_core.delivery import PermitVerdict
@@ -328,6 +330,40 @@ def test_a_bad_value_is_a_problem_and_closes_the_gate(settled: Any, said: dict[s
     assert [problem.id for problem in problems] == ["rollout.E017"]
     assert f'ROLLOUT["OPENFEATURE"]["{place}"]' in problems[0].setting
     assert not gate(101)
+
+
+OURS_PATH = "rollout.django.openfeature.provider"
+
+
+@pytest.mark.parametrize(
+    ("said", "under", "warned"),
+    [
+        pytest.param({}, DOMAIN, True, id="ours-in-its-domain"),
+        pytest.param({}, None, True, id="ours-is-the-default-and-its-domain-has-none"),
+        pytest.param({"PROVIDER": OURS_PATH}, "another", True, id="ours-named"),
+        pytest.param({}, "another", False, id="ours-elsewhere"),
+        pytest.param({"PROVIDER": f"{__name__}.made"}, None, False, id="another-named"),
+        pytest.param({"TIMEOUT": 0}, DOMAIN, False, id="bad-settings"),
+    ],
+)
+def test_a_gate_that_asks_itself_is_warned_of(
+    settled: Any, said: dict[str, Any], under: str | None, warned: bool
+) -> None:
+    """Our provider over this project's settings, where the gate looks for the other one: for ever closed."""
+    settled(ROLLOUT=asks(**said))
+    api.set_provider(provider(), under)
+
+    found = [each.id for each in check_settings() if each.id == "rollout.W007"]
+
+    assert found == ["rollout.W007"] * warned
+
+
+def test_our_provider_over_flags_of_its_own_is_no_circle(settled: Any) -> None:
+    """It may stand before another one."""
+    api.set_provider(RolloutProvider(LiveFlags(MappingSource({}))), DOMAIN)
+    settled(ROLLOUT=asks())
+
+    assert "rollout.W007" not in [each.id for each in check_settings()]
 
 
 def test_two_owners_are_an_error(settled: Any) -> None:
