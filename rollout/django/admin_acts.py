@@ -19,6 +19,7 @@ from rollout.controller import step
 from rollout.django import clearing, conf, driving
 from rollout.django.management import acting, queued, stopping
 from rollout.django.management.held import Choice
+from rollout.django.management.here import before_a_start
 from rollout.django.management.kill_store import NoDatabase, stopper
 from rollout.django.models import Rollout
 from rollout.django.stage_rate import apply_rate
@@ -156,12 +157,15 @@ def _would_start(by: Actor, reason: str) -> str:
     Raises:
         TransitionError: It cannot be started from where it stands.
         ConfigError: There is no plan that can be read.
+        Refused: A file stops this host.
     """
+    warning = before_a_start()
     state, situation = driving.runner().look()
     made = step(state, commands.Start(by=by, reason=reason, confirm=True), situation)
     held = queued.held()
     told = (
         acting.first_stage(made.state, situation),
+        warning,
         f"Look: {note}." if (note := situation.cohort_note()) else "",
         f"Look: {frozen}." if (frozen := situation.freeze()) else "",
         f"Held from before: {held}; choose what becomes of them." if held.number else "",

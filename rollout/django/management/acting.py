@@ -17,6 +17,7 @@ from rollout.controller import Step
 from rollout.django import conf, driving
 from rollout.django.management import held, stopping
 from rollout.django.management.bounded import TookTooLong
+from rollout.django.management.here import before_a_start
 from rollout.django.management.words import actor, add_words, found_runner, found_store, refusal
 from rollout.django.stage_rate import apply_rate
 from rollout.duration import spoken
@@ -91,6 +92,7 @@ def start(by: Actor, options: dict[str, Any]) -> Answer:
     Raises:
         Refused: It takes another word first, or it cannot be started; nothing was changed.
     """
+    warning = before_a_start()
     runner = found_runner()
     state, situation = runner.look()
     note = situation.cohort_note()
@@ -101,7 +103,7 @@ def start(by: Actor, options: dict[str, Any]) -> Answer:
     wanted = held.ask(options)
     made = _followed(runner, commands.Start(by=by, reason=options["reason"], confirm=options["yes"]))
     dealt = held.deal_with(wanted, options, reason=options["reason"] or "rollout-start")
-    answer = _told(state, made, extra=[first_stage(made.state, situation), *dealt.lines])
+    answer = _told(state, made, extra=[first_stage(made.state, situation), *dealt.lines, warning])
     data = {**answer.data, "cohort": situation.next_cohort, "held": dealt.as_dict()}
     return Answer(lines=answer.lines, data=data)
 

@@ -29,7 +29,7 @@ from rollout.verdict import Verdict, VerdictKind
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.answer import Exit
 
-__all__ = ["Host", "Seen", "Standing", "Watcher", "exit_of", "look"]
+__all__ = ["Host", "Seen", "Standing", "Watcher", "exit_of", "look", "this_host"]
 
 
 class Presence(StrEnum):
@@ -69,6 +69,20 @@ class Host:
     trip: KillState = NOT_KILLED
     master: bool | None = True
     bad_settings: tuple[str, ...] = ()
+
+    def stopped(self) -> str:
+        """Say what stops this host whatever the rollout says, and what ends that; empty: nothing."""
+        if self.kill.killed is not False:
+            return f"this host is killed: {self.kill.why}; `rollout unkill` first"
+        if self.trip.killed is not False:
+            return f"this host has tripped: {self.trip.why}; `rollout clear-trip` first"
+        return ""
+
+    def switched_off(self) -> str:
+        """Say that the master switch lets nothing through here; empty where it is on."""
+        if self.master is True:
+            return ""
+        return "MASTER SWITCH: " + ("off" if self.master is False else "an unknown word: off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,17 +152,22 @@ def exit_of(standing: Standing) -> Exit:
     return Exit.DONE if is_good else Exit.HOLD
 
 
-def look(*, timeout_seconds: float) -> Standing:
-    """Read everything; what the database says within *timeout_seconds*. Never raises."""
-    flag, environment = FlagKey(conf.current().flag), webhooks_conf.current().environment
+def this_host() -> Host:
+    """Look at what this host says without a database. Never raises."""
     switches = wiring.built().switches
     bad = (*conf.master_problems(), *wiring.problems())
-    host = Host(
+    return Host(
         kill=switches.kill.state(),
         trip=switches.tripwire.state(),
         master=conf.master(),
         bad_settings=tuple(str(each) for each in bad),
     )
+
+
+def look(*, timeout_seconds: float) -> Standing:
+    """Read everything; what the database says within *timeout_seconds*. Never raises."""
+    flag, environment = FlagKey(conf.current().flag), webhooks_conf.current().environment
+    host = this_host()
     seen, problem = None, ""
     try:
         store = driving.driving().store

@@ -112,8 +112,8 @@ def _alarms(found: Standing) -> list[Line]:
         lines.append(f"KILLED on this host: {host.kill.why}")
     if host.trip.killed:
         lines.append(f"TRIPPED on this host: {host.trip.why}")
-    if host.master is not True:
-        lines.append("MASTER SWITCH: " + ("off" if host.master is False else "an unknown word: off"))
+    if off := host.switched_off():
+        lines.append(off)
     lines += [f"BAD SETTING, every gate is closed: {each}" for each in host.bad_settings]
     seen = found.seen
     if seen is None:

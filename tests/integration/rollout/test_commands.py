@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from django.test import override_settings
 
 from rollout.django import conf, dispatch, driving
 from rollout.django.management import words
+from rollout.django.management.killing import kill_file
 from rollout.django.stage_rate import apply_rate
 from rollout.django.store import DjangoRolloutStore
 from rollout.errors import StoreConflict
 from rollout.percentage import Percentage
 from rollout.rollout_state import State
+from rollout.sources.trip import Trip, Tripwire
+from tests.conftest import NOW
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.staged import ONCE, TWELVE, staged, state
 from webhooks_core.django import working
@@ -226,3 +230,39 @@ def test_tables_that_are_not_there_are_told_with_their_remedy(
     assert [code for code, _ in codes[:2]] == [4, 4]
     assert "manage.py migrate rollout" in codes[0][1] and "manage.py migrate rollout" in codes[1][1]
     assert conf.current().problems == ()
+
+
+def trip(**_: object) -> None:
+    """Let this host trip."""
+    found = Trip(at=NOW, flag="f", event="e", kind="address", place="data.note", process="web:1")
+    Tripwire(kill_file()).trip(found)
+
+
+def pull(**_: object) -> None:
+    """Pull this host's kill file."""
+    kill_file().pull("drill")
+
+
+@ONCE
+@pytest.mark.parametrize(
+    ("stop", "remedy"), [(pull, "`rollout unkill` first"), (trip, "`rollout clear-trip` first")]
+)
+def test_a_start_is_refused_while_a_file_stops_this_host(stop: Callable[[], None], remedy: str) -> None:
+    """5: the next pass on this host would roll it back again. Nothing was changed."""
+    stop()
+
+    code, text = run("start", "--reason", "go")
+
+    assert (code, state().state) == (5, State.NOT_STARTED)
+    assert remedy in text and "nothing was changed" in text
+
+
+@ONCE
+@pytest.mark.parametrize("said", [False, "maybe"])
+def test_a_start_says_that_the_master_switch_is_off_here(said: object) -> None:
+    """It begins all the same: other hosts have a switch of their own."""
+    with override_settings(NOTIFICATIONS_WEBHOOK_ENABLED=said):
+        code, text = run("start", "--reason", "go")
+
+    assert (code, state().state) == (0, State.RUNNING)
+    assert "MASTER SWITCH: " in text and "nothing is sent from here" in text

@@ -227,13 +227,16 @@ def test_a_database_that_goes_away_while_waiting_does_not_hide_what_was_committe
 
 @ONCE
 def test_unkill_lets_a_new_start_through_and_nothing_else(under_way: dict[str, Any], tmp_path: Path) -> None:
-    """Rolled back before and after; a start is refused while killed."""
+    """Rolled back before and after; a start is refused while killed, by the file or without it."""
     run("kill", "--reason", "drill")
+    stopped = run("start")
+    (tmp_path / "kill").unlink()
     refused = run("start")
     code, said = run_json("unkill", "--reason", "over")
     after = run_json("status")
     started = run("start")
 
+    assert stopped[0] == 5 and "`rollout unkill` first" in stopped[1]
     assert refused[0] == 2 and "unkill first" in refused[1]
     assert (code, said["state"], said["killed"]) == (0, "ROLLED_BACK", False)
     assert (after[0], (tmp_path / "kill").exists()) == (12, False)
