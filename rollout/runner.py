@@ -73,6 +73,10 @@ def nobody_counts(_percentage: Percentage) -> int | None:
     return None
 
 
+def nothing_to_prepare(_state: RolloutState) -> None:
+    """Be what comes before a way up where nothing does."""
+
+
 def not_killed() -> KillState:
     """Be the kill switch of those who have none on this host."""
     return NOT_KILLED
@@ -91,6 +95,8 @@ class Runner:
         lease_seconds: How long the fence holds without a tick, above 0. At least three ticks.
         kill: This host's kill switch. Pulled, it rolls the whole rollout back.
         cohort: How many units are in at a percentage; None: nobody counts.
+        prepare: Given the state that will let more through, before it is written; what it raises keeps it
+            from being written.
         observer: Told of every change, and once of a store that went back.
     """
 
@@ -105,13 +111,14 @@ class Runner:
         lease_seconds: float = 30.0,
         kill: Callable[[], KillState] = not_killed,
         cohort: Callable[[Percentage], int | None] = nobody_counts,
+        prepare: Callable[[RolloutState], object] = nothing_to_prepare,
         observer: Observer | None = None,
     ) -> None:
         if lease_seconds <= 0:
             raise ConfigError("lease_seconds", f"must be above 0, got {lease_seconds}")
         self._flag, self._store, self._watch, self._plan = flag, store, watch, plan
         self._owner, self._lease_seconds = owner, lease_seconds
-        self._kill, self._cohort, self._observer = kill, cohort, observer
+        self._kill, self._cohort, self._prepare, self._observer = kill, cohort, prepare, observer
         self._seen_version = 0
         self._complaint = ""
 
@@ -205,6 +212,8 @@ class Runner:
     def _write(self, state: RolloutState, made: Step, fence: Fence | None) -> None:
         if made.state is state:
             return
+        if _lets_more_through(state, made.state):
+            self._prepare(made.state)
         self._store.swap(made.state, made.entry, expected_version=state.version, fence=fence)
         self._seen_version = made.state.version
 
@@ -229,6 +238,12 @@ class Runner:
         if problem and problem != self._complaint:
             emit(self._observer, SourceProblem(origin="rollout store", problem=problem))
         self._complaint = problem
+
+
+def _lets_more_through(before: RolloutState, after: RolloutState) -> bool:
+    if after.ceiling is None:
+        return False
+    return after.ceiling > (NOBODY if before.ceiling is None else before.ceiling)
 
 
 def _basis_points(state: RolloutState) -> str:

@@ -21,6 +21,7 @@ from rollout.controls import Controls, KillState
 from rollout.django import conf, wiring
 from rollout.django.evidence import EvidenceTable
 from rollout.django.fleet_evidence import FleetEvidence
+from rollout.django.stage_rate import tighten
 from rollout.django.store import TABLE, DjangoRolloutStore
 from rollout.errors import ConfigError
 from rollout.evaluator import compile_flag
@@ -119,6 +120,7 @@ def runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
         lease_seconds=lease_seconds,
         kill=_kill,
         cohort=Cohort(found.units, FlagKey(found.flag)),
+        prepare=tighten,
         observer=LogObserver(),
     )
 

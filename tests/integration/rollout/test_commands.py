@@ -75,6 +75,36 @@ def test_a_stages_rate_cap_is_in_force_with_its_stage_and_gone_after_it(database
     assert (started, put_right, stage_rate(database)) == (2.0, 2.0, None)
 
 
+class Killed(BaseException):
+    """`kill -9`: nothing that follows is done."""
+
+
+@pytest.mark.parametrize("is_written", [False, True], ids=["before", "after"])
+def test_a_process_that_dies_at_a_way_up_leaves_the_lower_cap_in_force(
+    database: Database, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    """Before the ceiling rises the new stage's cap is there; one that is lifted, is lifted only after it."""
+    swap = DjangoRolloutStore.swap
+
+    def dies(self: DjangoRolloutStore, *args: Any, **options: Any) -> None:
+        if is_written:
+            swap(self, *args, **options)
+        raise Killed
+
+    rates = []
+    for way_up in (("start",), ("advance", "--force", "--reason", "go on")):
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(DjangoRolloutStore, "swap", dies)
+            run(*way_up)
+        rates.append(stage_rate(database))
+        if not is_written:
+            run(*way_up)
+    run("run", "--once")
+
+    assert rates == [2.0, 2.0]
+    assert (str(state().ceiling), stage_rate(database)) == ("25", None)
+
+
 @ONCE
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollout.commands import Advance, Approve, Command, Pause, Resume, RollBack, Start, Unkill
+from rollout.commands import Advance, Approve, Command, Pause, Resume, RollBack, SetPercentage, Start, Unkill
 from rollout.controls import KillState
 from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.events import Fact, JournalGrew, RolloutChanged, SourceProblem
@@ -207,6 +207,34 @@ def test_a_kill_file_rolls_back_once_and_its_removal_starts_nothing(world: World
     assert causes.count("the kill switch is pulled") == 1
     assert world.store.journal(FLAG)[1].actor == "kill-file"
     assert world.state.state is State.RUNNING
+
+
+def test_what_a_higher_ceiling_needs_is_seen_to_before_it_is_written(world: World) -> None:
+    """At each way up, by hand or by the runner; never at a way down, which nothing may keep waiting."""
+    seen: list[tuple[object, object]] = []
+    runner = world.runner(prepare=lambda after: seen.append((after.ceiling, world.state.ceiling)))
+
+    runner.obey(Start(by=ANNA))
+    runner.obey(Advance(by=ANNA, reason="go on", force=True))
+    runner.obey(Pause(by=ANNA))
+    runner.obey(SetPercentage(by=ANNA, percentage=pct(5), reason="less"))
+    runner.obey(RollBack(by=ANNA, reason="no"))
+
+    assert seen == [(pct(5), None), (pct(25), pct(5))]
+
+
+def test_a_way_up_that_could_not_be_prepared_is_not_gone(world: World) -> None:
+    """Nothing is written, and the next pass tries again."""
+
+    def away(_after: RolloutState) -> None:
+        raise Crash("the outbox's database")
+
+    runner = world.runner(prepare=away)
+
+    with pytest.raises(Crash):
+        runner.obey(Start(by=ANNA))
+
+    assert world.state.state is State.NOT_STARTED
 
 
 def test_a_plan_that_cannot_be_read_stops_the_way_up_and_not_the_guard(world: World) -> None:
