@@ -17,7 +17,7 @@ from rollout.plan import TINY_COHORT, Plan, Stage
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Call, Verdict
 
-__all__ = ["Obstacle", "ObstacleKind", "Situation", "obstacles"]
+__all__ = ["Obstacle", "ObstacleKind", "Situation", "cohort_note", "obstacles"]
 
 #: A verdict older than this is none: two ticks of a runner that is well.
 MAX_VERDICT_AGE_SECONDS = 60.0
@@ -84,11 +84,15 @@ class Situation:
         return "" if until is None else f"frozen until {moment(until)}"
 
     def cohort_note(self) -> str:
-        """Say that the next stage would be empty or tiny; empty where it is not, or nobody counted."""
-        count = self.next_cohort
-        if count is None or count >= TINY_COHORT:
-            return ""
-        return "nobody is in: the cohort is empty" if count == 0 else f"only {count} in: the cohort is tiny"
+        """Say that the next stage would be empty or tiny; see `cohort_note`."""
+        return cohort_note(self.next_cohort)
+
+
+def cohort_note(count: int | None) -> str:
+    """Say that a cohort of *count* units is empty or tiny; empty where it is not, or nobody counted."""
+    if count is None or count >= TINY_COHORT:
+        return ""
+    return "nobody is in: the cohort is empty" if count == 0 else f"only {count} in: the cohort is tiny"
 
 
 class ObstacleKind(StrEnum):

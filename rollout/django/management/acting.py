@@ -23,10 +23,10 @@ from rollout.django.stage_rate import apply_rate
 from rollout.duration import spoken
 from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.percentage import Percentage
-from rollout.plan import Plan
+from rollout.plan import Plan, Stage
 from rollout.rollout_state import RolloutState
 from rollout.runner import Runner
-from rollout.situation import Situation
+from rollout.situation import Situation, cohort_note, following_stage
 from webhooks_core.django.answer import Answer, Exit
 
 __all__ = ["add", "first_stage", "start"]
@@ -61,13 +61,16 @@ def add(nouns: Any) -> None:
     further.add_argument(
         "--to", metavar="PERCENT", help="the next stage as you saw it; another one is refused"
     )
+    further.add_argument("--yes", action="store_true", help="although hardly anybody would be in")
     further.set_defaults(answer=advance)
     about = "set the percentage by hand, within the plan, and pause there"
     by_hand = nouns.add_parser("set", help=about, description=about)
     by_hand.add_argument("percentage", metavar="PERCENT")
     add_words(by_hand, needs_reason=True)
     by_hand.add_argument(
-        "--yes", action="store_true", help="where units go out, beyond the next stage, in a freeze"
+        "--yes",
+        action="store_true",
+        help="where units go out, hardly any come in, beyond the next stage, in a freeze",
     )
     by_hand.set_defaults(answer=set_percentage)
     about = "let nothing through any more, everywhere, until a new start"
@@ -95,11 +98,7 @@ def start(by: Actor, options: dict[str, Any]) -> Answer:
     warning = before_a_start()
     runner = found_runner()
     state, situation = runner.look()
-    note = situation.cohort_note()
-    first = situation.plan.stages[0] if situation.plan else None
-    if note and first is not None and not options["yes"]:
-        problem = f"at {first.percentage} % {note}: say --yes to begin all the same; nothing was changed"
-        raise refusal(problem, data={"cohort": situation.next_cohort, "needs": "--yes"})
+    _check_cohort(situation, situation.plan.stages[0] if situation.plan else None, options)
     wanted = held.ask(options)
     made = _followed(runner, commands.Start(by=by, reason=options["reason"], confirm=options["yes"]))
     dealt = held.deal_with(wanted, options, reason=options["reason"] or "rollout-start")
@@ -112,7 +111,18 @@ def advance(options: dict[str, Any]) -> Answer:
     """Begin the next stage."""
     to = None if options["to"] is None else _percentage(options["to"])
     command = commands.Advance(by=actor(options), reason=options["reason"], force=options["force"], to=to)
-    return _obeyed(command)
+    runner = found_runner()
+    state, situation = runner.look()
+    _check_cohort(situation, following_stage(state), options)
+    return _told(state, _followed(runner, command))
+
+
+def _check_cohort(situation: Situation, stage: Stage | None, options: dict[str, Any]) -> None:
+    """Refuse to begin *stage* with nobody, or hardly anybody, where that was not said to be right."""
+    note = situation.cohort_note()
+    if note and stage is not None and not options["yes"]:
+        problem = f"at {stage.percentage} % {note}: say --yes to begin all the same; nothing was changed"
+        raise refusal(problem, data={"cohort": situation.next_cohort, "needs": "--yes"})
 
 
 def set_percentage(options: dict[str, Any]) -> Answer:
@@ -121,8 +131,10 @@ def set_percentage(options: dict[str, Any]) -> Answer:
     state, _ = runner.look()
     line, moved = _moved(state, to)
     drops = state.ceiling is not None and to < state.ceiling
-    if drops and not options["yes"]:
-        raise refusal(f"{line}; nothing was changed: say --yes", data={**moved, "needs": "--yes"})
+    note = "" if drops else cohort_note(moved["in_after"])
+    if (drops or note) and not options["yes"]:
+        more = f"; {note}" if note else ""
+        raise refusal(f"{line}{more}; nothing was changed: say --yes", data={**moved, "needs": "--yes"})
     command = commands.SetPercentage(by=by, reason=options["reason"], percentage=to, confirm=options["yes"])
     answer = _told(state, _followed(runner, command), extra=[f"{line}."])
     return Answer(lines=answer.lines, data={**answer.data, **moved})
@@ -218,13 +230,13 @@ def first_stage(state: RolloutState, situation: Situation) -> str:
     return f"Stage 1 of {len(plan.stages)}: {what}, for {spoken(stage.bake_seconds)}.{who}"
 
 
-def _moved(state: RolloutState, to: Percentage) -> tuple[str, dict[str, object]]:
+def _moved(state: RolloutState, to: Percentage) -> tuple[str, dict[str, int | None]]:
     """Say how many units come in or go out; only the share where nobody can count."""
     found = conf.current()
     before = state.ceiling or Percentage.NOBODY
     count = driving.Cohort(found.units, driving.driving().flag)
     old, new = count(before), count(to)
-    data: dict[str, object] = {"in_before": old, "in_after": new}
+    data = {"in_before": old, "in_after": new}
     if old is None or new is None:
         share = abs(to.value - before.value)
         return f"{before} % -> {to} %: about {share:f} % of the units {_word(before, to)}", data

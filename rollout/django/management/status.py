@@ -142,7 +142,8 @@ def _progress(seen: Seen) -> list[Line]:
         count = seen.situation.next_cohort
         who = "" if count is None else f", {count} units"
         approval = ", after a person's approval" if following.approval else ""
-        lines.append(f"next: {following.percentage} %{who}{approval}")
+        note = seen.situation.cohort_note()
+        lines.append(f"next: {following.percentage} %{who}{approval}" + (f": {note}" if note else ""))
     lines += [f"  waits for {each.kind.value}: {_why(each, seen)}" for each in seen.obstacles]
     drift = seen.situation.drift(state)
     return [*lines, *([f"drift: {drift}"] if drift and following is None else [])]

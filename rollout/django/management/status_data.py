@@ -105,6 +105,7 @@ def _next(seen: Seen) -> dict[str, object] | None:
         "percentage": str(following.percentage),
         "needs_approval": following.approval and not seen.state.has_approved(following.percentage),
         "cohort": seen.situation.next_cohort,
+        "cohort_note": seen.situation.cohort_note(),
     }
 
 

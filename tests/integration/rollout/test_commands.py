@@ -148,13 +148,33 @@ def test_a_cohort_of_nobody_is_said_before_the_start(staged: dict[str, Any]) -> 
     assert (started[0], started[1]["to"]["percentage"], started[1]["cohort"]) == (0, "5", 0)
 
 
+def test_a_tiny_cohort_is_said_while_the_stage_before_it_holds(staged: dict[str, Any]) -> None:
+    """By `status`, and by whoever would begin it by hand: that takes `--yes`."""
+    units = {**staged["ROLLOUT"], "UNITS": TWELVE}
+    with override_settings(ROLLOUT=units):
+        run("start", "--yes")
+        count = driving.Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
+        text, said = run("status")[1], run_json("status")[1]
+        advance = run_json("advance", "--force", "--reason", "x")
+        by_hand = run_json("set", "25", "--reason", "x")
+        before = state().ceiling
+        begun = run_json("advance", "--force", "--reason", "x", "--yes")
+
+    note = f"only {count} in: the cohort is tiny"
+    assert f"next: 25 %, {count} units, after a person's approval: {note}" in text
+    assert said["next"]["cohort_note"] == note
+    for code, answer in (advance, by_hand):
+        assert (code, answer["needs"]) == (2, "--yes") and note in answer["error"]
+    assert (before, begun[0], begun[1]["to"]["percentage"]) == (Percentage.parse(5), 0, "25")
+
+
 def test_fewer_units_are_let_in_only_with_a_word(staged: dict[str, Any]) -> None:
     """How many go out is counted, where somebody can count."""
     units = {**staged["ROLLOUT"], "UNITS": TWELVE}
     with override_settings(ROLLOUT=units):
         run("start", "--yes")
         run("approve")
-        run("advance", "--force", "--reason", "x")
+        run("advance", "--force", "--reason", "x", "--yes")
         in_at_25 = driving.Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
         code, said = run_json("set", "5", "--reason", "x")
 
