@@ -71,6 +71,7 @@ def _told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 STALE = FlagResolutionDetails(True, reason="STALE")
+NO = FlagResolutionDetails(False, reason="STATIC")
 
 
 @pytest.mark.usefixtures("_told_at_once")
@@ -202,6 +203,21 @@ def test_an_answer_of_a_stale_provider_is_not_fresh(provider: Scripted) -> None:
     now.seconds = 31.0
 
     assert asked.decide(KEY, 101).detail == "openfeature stale: for 31 s"
+
+
+@pytest.mark.usefixtures("_told_at_once")
+def test_of_both_clocks_the_longer_counts(provider: Scripted) -> None:
+    """And why the gate is closed is told, whatever went along with the question."""
+    now = Now()
+    asked = flags(monotonic=now)
+    provider.answer = lambda: STALE if provider.asked[-1][1].attributes.get("region") else NO
+    asked.decide(KEY, 101, {"region": "eu"})
+    now.seconds = 31.0
+    provider.emit_provider_stale(ProviderEventDetails())
+
+    decision = asked.decide(KEY, 101, {"region": "eu"})
+
+    assert (decision.reason, decision.detail) == (Reason.STALE, "openfeature stale: for 31 s")
 
 
 def test_an_answer_that_was_under_way_does_not_end_what_began_meanwhile() -> None:
