@@ -9,22 +9,21 @@ Explained in docs/explanation/architecture.md.
 from __future__ import annotations
 
 from rollout.decision import Decision, Reason
-from rollout.django.wiring import built, gate
+from rollout.django.wiring import UNCONFIRMED, built, gate
 from webhooks_core.delivery import Delivery, Permit, PermitVerdict
 
 _UNKNOWN = frozenset({Reason.ERROR, Reason.STALE})
-UNCONFIRMED = "flag state not confirmed"
 
 
 def send_permit(delivery: Delivery) -> Permit:
     """Ask the gate again, strictly, by what *delivery* knows."""
-    poll = built().poll
-    if poll is not None:
+    is_driven = built().poll is not None
+    if is_driven:
         _beat_inline()  # first: the decision below obeys whatever was told
     decision = gate.recheck(delivery.unit, admitted_by=_reason(delivery.admitted_by))
+    if decision.detail == UNCONFIRMED or (decision and is_driven and not _beats()):
+        return Permit(verdict=PermitVerdict.WAIT, reason=UNCONFIRMED)
     if decision:
-        if poll is not None and not (poll.is_confirmed() and _beats()):
-            return Permit(verdict=PermitVerdict.WAIT, reason=UNCONFIRMED)
         return Permit(verdict=PermitVerdict.SEND)
     verdict = PermitVerdict.WAIT if decision.reason in _UNKNOWN else PermitVerdict.HOLD
     return Permit(verdict=verdict, reason=reason_of(decision))

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 APPS = ("rollout.django", "webhooks_core.django")
 DEFAULT_UNIT = "tournament_id"
+#: Why a sender waits that would be allowed to send by what was last known.
+UNCONFIRMED = "flag state not confirmed"
 
 
 class BadSettings:
@@ -224,13 +226,16 @@ class SettingsFlags(LiveFlags):
         return found.installed and found.flags.is_on(key, unit)
 
     def decide_strict(self, key: str, unit: object, *, admitted_by: Reason | None = None) -> Decision:
-        """Decide again, before an attempt."""
+        """Decide again, before an attempt: STALE where the database has not confirmed its state lately."""
         found = built()
-        return (
-            found.flags.decide_strict(key, unit, admitted_by=admitted_by)
-            if found.installed
-            else not_installed(key)
-        )
+        if not found.installed:
+            return not_installed(key)
+        if found.poll is not None:
+            found.poll.look(strictly=True)  # first, so that the decision goes by what is read after an outage
+        decision = found.flags.decide_strict(key, unit, admitted_by=admitted_by)
+        if decision and found.poll is not None and not found.poll.is_confirmed():
+            return closed(key, Reason.STALE, None, detail=UNCONFIRMED)
+        return decision
 
     def resolve(
         self, key: str, unit: object, attributes: Mapping[str, object] | None = None

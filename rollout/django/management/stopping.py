@@ -29,6 +29,10 @@ __all__ = ["Fleet", "Stopped", "add_wait", "look", "told"]
 LOOK_SECONDS = 0.05
 #: A call that does not come back is left alone so long after its time.
 GRACE_SECONDS = 0.5
+_NOBODY = (
+    "No sender that tells its heartbeat was alive. Whatever sends by itself (`record_outcome`) is not seen"
+    " here: it stops at its next question to the gate."
+)
 # Under this lease everybody's acknowledgement is written down, where no runner is at work.
 _LEASE_SECONDS = 5.0
 
@@ -46,7 +50,7 @@ class Stopped:
         """Say it for a person: all in one line, then each sender that was alive."""
         shown = [each for each in self.senders if each.is_alive(now=self.state.epoch_at)]
         if not shown:
-            return [f"{self.state.flag} is {self.state.state}. No sender was alive: there is nobody to stop."]
+            return [f"{self.state.flag} is {self.state.state}. {_NOBODY}"]
         first = f"{self.state.flag} is {self.state.state}: {self.found}."
         return [first, *(f"  {each.name}: {self._how(each)}" for each in shown)]
 

@@ -300,7 +300,7 @@ def test_a_stop_with_nobody_to_reach_says_so() -> None:
     driving.runner().tick()
     over = client.get(reverse(LISTED)).content.decode()
 
-    assert "No sender was alive: there is nobody to stop." in said
+    assert "No sender that tells its heartbeat was alive." in said
     assert "no sender was alive" in under_way
     assert "no sender was alive" not in over
 
