@@ -8,7 +8,7 @@ them: the clock is the machine's own, the same for every process. A command that
 would return later, so that the first two are taken from the commit.
 
 The bound is the worst of all changes (contract of the kill switch): at most one second.
-Takes about seven minutes. Run: `python benchmarks/reach.py [--changes=N] [--workers=N]`.
+Takes about six minutes. Run: `python benchmarks/reach.py [--changes=N] [--workers=N]`.
 """
 
 from __future__ import annotations
