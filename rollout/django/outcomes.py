@@ -1,7 +1,7 @@
 """`record_outcome`: evidence of an application that sends by itself.
 
 Invariants: it never raises into its caller and never breaks the caller's transaction; where no plan asks for
-evidence it does nothing. Explained in docs/explanation/guard.md.
+evidence it does nothing. Explained in docs/how-to/feed-the-guard-from-your-own-sender.md.
 """
 
 from __future__ import annotations
