@@ -9,8 +9,7 @@ docs/how-to/gate-by-another-provider.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from openfeature import api
@@ -64,19 +63,12 @@ def put(
 
 
 def _by_unit(client: OpenFeatureClient, flag: str, alone: EvaluationContext) -> FlagEvaluationDetails[bool]:
-    with _outside_the_transaction():
-        return client.get_boolean_details(flag, False, alone)  # noqa: FBT003 (the SDK's signature)
-
-
-@contextmanager
-def _outside_the_transaction() -> Iterator[None]:
-    """Put the transaction context away, and back: a project's propagator may keep it anywhere."""
+    """Ask with the transaction context put away, and back: a project's propagator may keep it anywhere."""
     before = api.get_transaction_context()
     if not before.attributes:  # its key does not count: ours takes its place
-        yield
-        return
+        return client.get_boolean_details(flag, False, alone)  # noqa: FBT003 (the SDK's signature)
     api.set_transaction_context(EvaluationContext())
     try:
-        yield
+        return client.get_boolean_details(flag, False, alone)  # noqa: FBT003 (the same)
     finally:
         api.set_transaction_context(before)
