@@ -106,7 +106,9 @@ class Receiver:
         if clump.left:
             clump.left -= 1
             return True
-        failed = self.chance.happens((1.0 - health.success) / health.clump)
+        # Only the first of a clump is asked: so seldom that all of them together are the share that fails.
+        share = 1.0 - health.success
+        failed = self.chance.happens(share / (health.clump - share * (health.clump - 1.0)))
         while failed and self.chance.happens(1.0 - 1.0 / health.clump):
             clump.left += 1
         return failed

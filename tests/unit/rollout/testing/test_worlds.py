@@ -93,12 +93,13 @@ def test_without_a_breaker_every_delivery_is_tried() -> None:
     assert not receiver.is_open
 
 
-def test_clumps_keep_the_rate() -> None:
+@pytest.mark.parametrize("success", [0.5, 0.8, 0.96])
+def test_clumps_keep_the_rate(success: float) -> None:
     """Three at a time on average, and as many in all."""
-    receiver, health = Receiver(Chance(1), has_breaker=False), Health(success=0.8, clump=3.0)
-    ended = [counts for number in range(9_000) for _, counts in receiver.send(number * 1.0, health)]
+    receiver, health = Receiver(Chance(1), has_breaker=False), Health(success=success, clump=3.0)
+    ended = [counts for number in range(40_000) for _, counts in receiver.send(number * 1.0, health)]
 
-    assert sum(counts.get("ok", 0) for counts in ended) / len(ended) == pytest.approx(0.8, abs=0.03)
+    assert sum(counts.get("ok", 0) for counts in ended) / len(ended) == pytest.approx(success, abs=0.012)
 
 
 def test_worlds_are_spread_by_weight() -> None:
