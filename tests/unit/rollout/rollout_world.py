@@ -5,14 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from rollout.actor import Actor
-from rollout.commands import Command, Start, Tick
+from rollout.commands import (
+    AcceptStore,
+    Advance,
+    Approve,
+    ChangeFlag,
+    ClearTrip,
+    Command,
+    Kill,
+    Pause,
+    Replan,
+    Resume,
+    RollBack,
+    SetPercentage,
+    Start,
+    Tick,
+    Unkill,
+)
 from rollout.controller import Step, step
 from rollout.flags import FlagKey
 from rollout.fleet import Sender
 from rollout.journal import JournalEntry
 from rollout.percentage import Percentage
 from rollout.plan import Plan, Stage
-from rollout.rollout_state import RolloutState, State
+from rollout.rollout_state import Cause, RolloutState, State
 from rollout.situation import Situation
 from rollout.verdict import Reading, Standing, Verdict
 
@@ -57,6 +73,24 @@ BREACH, UNDECIDED = Standing.ROLL_BACK, Standing.UNDECIDED
 def sender(name: str = "web-1", *, epoch: int = 0, seen_at: float = NOW, lease: float = 5.0) -> Sender:
     """A sender that told of *epoch* when it was last seen."""
     return Sender(name=name, epoch=epoch, acknowledged_at=seen_at, seen_at=seen_at, lease_seconds=lease)
+
+
+# What brings each cause about; those of the machine are a tick in the right world.
+SPOKEN: dict[Cause, Command] = {
+    Cause.START: Start(by=ANNA),
+    Cause.APPROVED: Approve(by=ANNA),
+    Cause.ADVANCED: Advance(by=ANNA, force=True, reason="we know why", to=pct(25)),
+    Cause.PAUSED: Pause(by=ANNA),
+    Cause.RESUMED: Resume(by=ANNA),
+    Cause.SET: SetPercentage(by=ANNA, percentage=pct(1)),
+    Cause.REPLANNED: Replan(by=ANNA),
+    Cause.ROLL_BACK: RollBack(by=ANNA, reason="5xx"),
+    Cause.KILLED: Kill(by=ANNA, reason="now"),
+    Cause.UNKILLED: Unkill(by=ANNA, reason="over"),
+    Cause.STORE_ACCEPTED: AcceptStore(by=ANNA, reason="restored"),
+    Cause.TRIP_CLEARED: ClearTrip(by=ANNA, reason="the call is corrected"),
+    Cause.FLAG_CHANGED: ChangeFlag(by=ANNA, reason="5 % -> 25 %"),
+}
 
 
 @dataclass
@@ -126,8 +160,6 @@ class Driven:
         return self
 
     def _paused(self) -> None:
-        from rollout.commands import Pause
-
         self.start().do(Pause(by=ANNA))
 
     def _awaiting(self) -> None:

@@ -6,23 +6,7 @@ import pytest
 
 from rollout.actions import AskHeld, SetCeiling, SetRate, Tell
 from rollout.actor import MACHINE
-from rollout.commands import (
-    AcceptStore,
-    Advance,
-    Approve,
-    ChangeFlag,
-    ClearTrip,
-    Command,
-    Kill,
-    Pause,
-    Replan,
-    Resume,
-    RollBack,
-    SetPercentage,
-    Start,
-    Tick,
-    Unkill,
-)
+from rollout.commands import AcceptStore, Approve, Kill, Pause, Replan, Resume, RollBack, Start, Tick, Unkill
 from rollout.controller import MAX_TICK_SECONDS, TRANSITIONS, WRITE_SECONDS, step
 from rollout.errors import RolloutError, TransitionError
 from rollout.freeze import FrozenDates
@@ -38,6 +22,7 @@ from tests.unit.rollout.rollout_world import (
     NOW,
     PASS,
     PLAN,
+    SPOKEN,
     UNDECIDED,
     Driven,
     pct,
@@ -46,24 +31,6 @@ from tests.unit.rollout.rollout_world import (
 )
 
 STATES = tuple(State)
-CAUSES = tuple(Cause)
-
-# What brings each cause about; those of the machine are a tick in the right world.
-SPOKEN: dict[Cause, Command] = {
-    Cause.START: Start(by=ANNA),
-    Cause.APPROVED: Approve(by=ANNA),
-    Cause.ADVANCED: Advance(by=ANNA, force=True, reason="we know why"),
-    Cause.PAUSED: Pause(by=ANNA),
-    Cause.RESUMED: Resume(by=ANNA),
-    Cause.SET: SetPercentage(by=ANNA, percentage=pct(1)),
-    Cause.REPLANNED: Replan(by=ANNA),
-    Cause.ROLL_BACK: RollBack(by=ANNA, reason="5xx"),
-    Cause.KILLED: Kill(by=ANNA, reason="now"),
-    Cause.UNKILLED: Unkill(by=ANNA, reason="over"),
-    Cause.STORE_ACCEPTED: AcceptStore(by=ANNA, reason="restored"),
-    Cause.TRIP_CLEARED: ClearTrip(by=ANNA, reason="the call is corrected"),
-    Cause.FLAG_CHANGED: ChangeFlag(by=ANNA, reason="5 % -> 25 %"),
-}
 
 
 def bring_about(driven: Driven, before: State, cause: Cause) -> None:

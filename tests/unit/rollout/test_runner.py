@@ -1,109 +1,19 @@
-"""The runner: one pass, persons' commands, and a crash at every call that it makes of its store."""
+"""The runner: one pass of it, and persons' commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from rollout.commands import Advance, Approve, Command, Pause, Resume, RollBack, SetPercentage, Start, Unkill
+from rollout.commands import Advance, Pause, RollBack, SetPercentage, Start, Unkill
 from rollout.controls import KillState
 from rollout.errors import ConfigError, StoreConflict, TransitionError
-from rollout.events import Fact, JournalGrew, RolloutChanged, SourceProblem
-from rollout.flags import FlagKey
-from rollout.journal import replay, verify
+from rollout.events import JournalGrew, RolloutChanged, SourceProblem
 from rollout.percentage import NOBODY
-from rollout.plan import Plan
 from rollout.rollout_state import RolloutState, State
 from rollout.runner import Outcome, Runner
 from rollout.situation import ObstacleKind
-from rollout.stores.memory import MemoryRolloutStore
-from rollout.testing import ManualClock
-from rollout.verdict import Standing
-from rollout.watch import Looked
-from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, HOLD, NOW, PASS, PLAN, pct, plan_of, verdict
-
-
-class Eyes:
-    """A watch that says what a test wants."""
-
-    def __init__(self) -> None:
-        self.standing: Standing | None = PASS
-        self.problem = ""
-
-    def look(self, state: RolloutState, *, now: float) -> Looked:
-        """Judge as told."""
-        said = None if self.standing is None else verdict(self.standing, at=now)
-        return Looked(verdict=said, problem=self.problem)
-
-    def begin(self, flag: FlagKey, *, now: float) -> str:
-        """Note when a start asked."""
-        return f"begun at {now:.0f}"
-
-
-class Crash(Exception):
-    """The process dies here."""
-
-
-class DyingStore:
-    """A store whose *dies_at*-th call kills the process, before or after it was carried out."""
-
-    def __init__(self, store: MemoryRolloutStore) -> None:
-        self.store, self.calls, self.dies_at, self.after = store, 0, -1, False
-
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        """Hand the call on, or die."""
-        method = getattr(self.store, name)
-
-        def call(*args: object, **options: object) -> object:
-            self.calls += 1
-            dies = self.calls == self.dies_at
-            if dies and not self.after:
-                raise Crash(name)
-            result = method(*args, **options)
-            if dies:
-                raise Crash(name)
-            return result
-
-        return call
-
-
-class World:
-    """A store, a clock, a plan, and as many runners as a test wants."""
-
-    def __init__(self, plan: Plan = PLAN) -> None:
-        self.clock = ManualClock(NOW)
-        self.store = MemoryRolloutStore(clock=self.clock)
-        self.plan: Plan | None = plan
-        self.eyes = Eyes()
-        self.kill = KillState(killed=False)
-        self.facts: list[Fact] = []
-        self.runners = 0
-
-    def read_plan(self) -> Plan:
-        """The plan as it is written now."""
-        if self.plan is None:
-            raise ConfigError("plan.stages", "must be a list")
-        return self.plan
-
-    def runner(self, store: object = None, **options: object) -> Runner:
-        """A process that has just begun."""
-        self.runners += 1
-        return Runner(
-            FLAG,
-            self.store if store is None else store,  # type: ignore[arg-type]
-            self.eyes,  # type: ignore[arg-type]
-            plan=self.read_plan,
-            owner=f"host/{self.runners}",
-            kill=lambda: self.kill,
-            observer=self.facts.append,
-            **options,  # type: ignore[arg-type]
-        )
-
-    @property
-    def state(self) -> RolloutState:
-        """What is kept."""
-        return self.store.load(FLAG)
+from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, PASS, pct, plan_of
+from tests.unit.rollout.runner_world import Crash, World
 
 
 @pytest.fixture
@@ -356,86 +266,6 @@ def test_by_default_nobody_is_killed_nobody_counts_and_nobody_listens(world: Wor
     assert made.outcome is Outcome.WRITTEN
     assert made.situation is not None
     assert made.situation.next_cohort is None
-
-
-# The ways that lead along the rows of the controller's table, as (standing, seconds, command) triples.
-SCRIPTS: dict[str, list[tuple[Standing | None, float, Command | None]]] = {
-    "to the end": [(PASS, 15.0, None)] * 10,
-    "hold and clear": [(HOLD, 15.0, None), (None, 15.0, None), (PASS, 15.0, None), (PASS, 15.0, None)],
-    "rolled back by the guard": [(PASS, 15.0, None), (BREACH, 15.0, None), *[(PASS, 15.0, None)] * 2],
-    "rolled back by hand and begun again": [
-        (PASS, 15.0, RollBack(by=ANNA, reason="5xx")),
-        (PASS, 15.0, None),
-        (PASS, 15.0, Start(by=ANNA)),
-        (PASS, 15.0, None),
-    ],
-    "approved": [*[(PASS, 15.0, None)] * 3, (PASS, 0.0, Approve(by=ANNA)), (PASS, 15.0, None)],
-    "paused, resumed, forced": [
-        (PASS, 15.0, Pause(by=ANNA)),
-        (PASS, 15.0, Resume(by=ANNA)),
-        (PASS, 15.0, Advance(by=ANNA, force=True, reason="demo", to=pct(25))),
-        (PASS, 15.0, None),
-    ],
-}
-
-
-def played(name: str, *, dies_at: int = -1, after: bool = False) -> tuple[World, int]:
-    """Play a script; the process that makes the *dies_at*-th call of the store dies, and another goes on."""
-    world = World(plan_of(5, 25, 100, bake=20, approval=(25,) if name == "approved" else ()))
-    store = DyingStore(world.store)
-    store.dies_at, store.after = dies_at, after
-    runner = world.runner(store)
-    runner = surviving(world, store, runner, Start(by=ANNA))
-    for standing, seconds, command in SCRIPTS[name]:
-        world.eyes.standing = standing
-        world.clock.advance(seconds)
-        if command is not None:
-            runner = surviving(world, store, runner, command)
-        runner = surviving(world, store, runner, None)
-    return world, store.calls
-
-
-def surviving(world: World, store: DyingStore, runner: Runner, command: Command | None) -> Runner:
-    """One command or tick; where the process dies, its lease runs out and the next does the same."""
-    try:
-        act(runner, command)
-    except Crash:
-        runner = world.runner(store)
-        expire(world)
-        try:
-            act(runner, command)
-        except TransitionError:
-            assert command is not None, "it had been written before the crash"
-    return runner
-
-
-def act(runner: Runner, command: Command | None) -> None:
-    """Tick, or give a command."""
-    if command is None:
-        runner.tick()
-    else:
-        runner.obey(command)  # type: ignore[arg-type]
-
-
-def expire(world: World) -> None:
-    """Let the dead runner's lease be over without letting time pass, so that runs can be compared."""
-    world.store._fences.clear()
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_crash_at_any_call_ends_where_the_undisturbed_run_ends(name: str) -> None:
-    """Before and after each call of the store: the next process goes on, with a whole journal."""
-    whole, calls = played(name)
-
-    for dies_at in range(1, calls + 1):
-        for after in (False, True):
-            world, _ = played(name, dies_at=dies_at, after=after)
-            entries = world.store.journal(FLAG)
-
-            assert (world.state.state, world.state.ceiling) == (whole.state.state, whole.state.ceiling)
-            assert verify(entries, head=world.state.head) == world.state.head
-            assert replay(FLAG, entries).without_progress() == world.state.without_progress()
-    assert calls > 20
 
 
 def test_a_rollback_in_flight_is_finished_by_whoever_comes_next(world: World) -> None:
