@@ -41,7 +41,15 @@ def _misspelt() -> Iterator[CheckMessage]:
 def _state(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
     """Say where a plan and what it is driven by do not fit each other."""
     alias, sending = found.state_database, webhooks_conf.current()
-    if alias is None or sending.problems or sending.engine == "inline":
+    if alias is None or sending.problems:
+        return
+    if sending.engine == "inline":
+        if found.plan is not None and sending.endpoints:
+            yield Warning(
+                "The engine inline settles no rows: its deliveries are no evidence, and the plan will hold.",
+                hint='Set WEBHOOKS["ENGINE"] to worker or celery.',
+                id="rollout.W008",
+            )
         return
     if alias != sending.database:
         yield Error(

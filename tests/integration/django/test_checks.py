@@ -81,6 +81,21 @@ def test_breakers_that_the_guard_cannot_see_are_a_warning(using: Override) -> No
     assert "rollout.W006" in found
 
 
+@pytest.mark.parametrize(
+    ("rollout", "engine", "warned"),
+    [({"PLAN": {}}, "inline", True), ({"PLAN": {}}, "worker", False), ({}, "inline", False)],
+    ids=["plan-inline", "plan-worker", "no-plan"],
+)
+def test_a_plan_over_deliveries_that_are_no_evidence_is_a_warning(
+    using: Override, rollout: dict[str, Any], engine: str, warned: bool
+) -> None:
+    """It would hold at its first stage for ever."""
+    with using(ROLLOUT=rollout, WEBHOOKS={"ENGINE": engine}):
+        found = [message.id for message in run()]
+
+    assert ("rollout.W008" in found) is warned
+
+
 def test_flags_in_the_database_are_not_read_by_a_check(using: Override) -> None:
     """Checks run before `migrate` has made the table."""
     with using(ROLLOUT={"FLAGS": None, "SOURCE": "database"}):
