@@ -1,11 +1,12 @@
-"""For production: as the runbook's pre-flight wants it. Starts off, at 0 %, and says nothing it should not.
+"""For production: as the runbook's pre-flight wants it. Starts off, with nobody in, and tells no secret.
 
-PostgreSQL, and beside the web processes one `manage.py webhooks worker` or more, under systemd: see
-deploy/systemd/webhooks-worker.service. Both read the same environment.
+PostgreSQL, and beside the web processes `manage.py webhooks worker`, which sends, and
+`manage.py rollout run`, which drives the plan, under systemd: see deploy/systemd. All of them read the same
+environment.
 
 `NOTIFICATIONS_WEBHOOK_ENABLED` is not set here: the environment turns it on, and *off* wins wherever it is
-said. The percentage is in the flag file, read while the processes run: no restart. The kill file stops every
-process of this host within a second, with the database and the cache down.
+said. Until `manage.py rollout start` the plan lets nobody in, whatever the flag file says. The kill file
+stops every process of this host within a second, with the database and the cache down.
 """
 
 from __future__ import annotations
@@ -41,12 +42,21 @@ EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
 WEBHOOK_ENDPOINT = os.environ.get("WEBHOOK_ENDPOINT", "https://api.deltacrown.example/webhooks/inbound")
 WEBHOOK_SECRET = os.environ.get("WEBHOOK_SECRET")  # from the secrets manager
 
-# Who is in, and how fast to stop.
+# Who is in, how far it goes by itself, and how fast to stop.
 ROLLOUT = {
     **ROLLOUT,
     "SOURCE": "file",
     "FILE": os.environ.get("ROLLOUT_FILE", "/etc/deltacrown/flags.json"),
     "KILL_FILE": "/var/lib/rollout/kill",  # the default, said here so that nobody has to look it up
+    "DATABASE": "default",  # named, so that a deploy without the plan keeps its ceiling in force
+    "PLAN": {
+        "stages": [
+            {"percentage": "5", "bake": "24h"},
+            {"percentage": "25", "bake": "48h"},
+            {"percentage": "50", "bake": "48h"},
+            {"percentage": "100"},
+        ],
+    },
 }
 # After the three attempts within six seconds: a minute, ten minutes, an hour, three hours, six hours later.
 WEBHOOKS = {**WEBHOOKS, "ENVIRONMENT": "production", "SLOW_RETRIES": [60, 600, 3_600, 10_800, 21_600]}
