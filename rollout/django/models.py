@@ -8,7 +8,7 @@ docs/explanation/flags-in-the-database.md.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.db import models
 
@@ -78,6 +78,25 @@ class Rollout(models.Model):
         return f"{self.flag}: {self.state}"
 
 
+class Entries(models.QuerySet["JournalEntry"]):
+    """Rows of the journal: read, and never changed or removed, one or many."""
+
+    def update(self, **_values: object) -> NoReturn:
+        """Refuse: a journal is only added to."""
+        raise TypeError("a journal entry is never changed")
+
+    def bulk_update(self, *_args: object, **_options: object) -> NoReturn:
+        """Refuse: a journal is only added to."""
+        raise TypeError("a journal entry is never changed")
+
+    def delete(self) -> NoReturn:
+        """Refuse: a journal is only added to."""
+        raise TypeError("a journal entry is never removed")
+
+    def _raw_delete(self, *_args: object) -> NoReturn:
+        self.delete()
+
+
 class JournalEntry(models.Model):
     """One change of a rollout. `content` is the entry byte by byte; the other columns are for finding it."""
 
@@ -90,6 +109,8 @@ class JournalEntry(models.Model):
     cause = models.CharField(max_length=64)
     content = models.TextField()
     hash = models.CharField(max_length=64)
+
+    objects = Entries.as_manager()
 
     class Meta:
         """Two entries for one version cannot be: the second writer lost the race."""
@@ -105,6 +126,12 @@ class JournalEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flag} {self.version}: {self.cause} by {self.actor}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Add it; refuse one that has a key, and so may be there."""
+        if self.pk:
+            raise TypeError("a journal entry is never changed")
+        super().save(*args, **options)
 
     def delete(self, *_args: object, **_options: object) -> NoReturn:
         """Refuse: a journal is only added to."""

@@ -6,34 +6,28 @@ together is a failure, never a shorter answer. Explained in docs/how-to/run-a-ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from rollout import journal
 from rollout.actor import cut
-from rollout.bucketing import is_in, position
-from rollout.context import unit_text
 from rollout.django import conf, driving, wiring
 from rollout.django.management.flag import reasons_of
+from rollout.django.management.past import all_entries, explain_past, rollout_line
 from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.words import found_store, moment_text, refusal
 from rollout.django.models import JournalEntry as Row
 from rollout.django.store import DjangoRolloutStore
-from rollout.errors import ConfigError, JournalBroken, RolloutError
+from rollout.errors import ConfigError, JournalBroken
 from rollout.flags import FlagKey
 from rollout.journal import JournalEntry
-from rollout.percentage import NOBODY, POSITIONS, Percentage
-from rollout.rollout_state import RolloutState
 from webhooks_core.django.answer import Answer, Exit
-from webhooks_core.django.management.picking import moment
 
 __all__ = ["add"]
 
-#: Entries that are read at a time.
-PORTION = 500
 #: Characters of a reason in the table; `--json` has all of it.
 SHORT = 100
+#: So often the chain is checked again where somebody writes at the same time.
+TRIES = 5
 _HEAD_LETTERS = 12
 
 
@@ -68,7 +62,7 @@ def show_history(options: dict[str, Any]) -> Answer:
     code = Exit.DONE
     if options["verify"] or options["head"] is not None:
         try:
-            found = journal.verify(_all(store, flag), head=options["head"])
+            found = _verified(store, flag, head=options["head"])
         except (JournalBroken, ConfigError) as error:
             code = Exit.FAILED
             lines.append(f"THE JOURNAL DOES NOT HOLD: {error}")
@@ -80,6 +74,24 @@ def show_history(options: dict[str, Any]) -> Answer:
     return Answer(code=code, lines=as_lines(lines), data=data, is_report=True)
 
 
+def _verified(store: DjangoRolloutStore, flag: FlagKey, *, head: str | None) -> str:
+    """Check the chain, and that it ends where the rollout's own row says; return the last hash.
+
+    Raises:
+        JournalBroken: It does not hold.
+        ConfigError: An entry cannot be read.
+    """
+    for _ in range(TRIES):
+        kept = store.load(flag)
+        found = journal.verify(all_entries(store, flag), head=head)
+        if found == kept.head:
+            return found
+        if store.load(flag).version == kept.version:
+            break  # nobody wrote meanwhile
+    ends, kept_head = found[:_HEAD_LETTERS] or "nothing", kept.head[:_HEAD_LETTERS] or "nothing"
+    raise JournalBroken(0, f"ends at {ends}, and the rollout's own row at {kept_head}")
+
+
 def _last(store: DjangoRolloutStore, flag: FlagKey, most: int) -> list[JournalEntry]:
     rows = Row.objects.using(store.database.alias).filter(environment=store.environment, flag=flag)
     texts = list(rows.order_by("-version").values_list("content", flat=True)[:most])
@@ -87,13 +99,6 @@ def _last(store: DjangoRolloutStore, flag: FlagKey, most: int) -> list[JournalEn
         return [JournalEntry.loads(text) for text in reversed(texts)]
     except ConfigError as error:
         raise refusal(f"an entry of the journal cannot be read: {error}", code=Exit.UNREADABLE) from error
-
-
-def _all(store: DjangoRolloutStore, flag: FlagKey) -> Iterator[JournalEntry]:
-    version = 0
-    while entries := store.journal(flag, after_version=version, limit=PORTION):
-        yield from entries
-        version = entries[-1].version
 
 
 def _row(entry: JournalEntry) -> tuple[object, ...]:
@@ -111,7 +116,7 @@ def _side(values: Any) -> str:
 
 def explain_unit(options: dict[str, Any]) -> Answer:
     """Explain today's answer, or that of a moment of the past."""
-    return _past(options) if options["at"] is not None else _today(options)
+    return explain_past(options) if options["at"] is not None else _today(options)
 
 
 def _today(options: dict[str, Any]) -> Answer:
@@ -131,72 +136,6 @@ def _today(options: dict[str, Any]) -> Answer:
     store = driving.driving().store
     if store is not None:
         state = store.load(FlagKey(key))
-        lines.append(_rollout(state))
+        lines.append(rollout_line(state))
         data |= {"state": state.state.value, "ceiling": None if state.ceiling is None else str(state.ceiling)}
     return Answer(lines=lines, data=data)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Then:
-    """What is known of a unit at a moment of the past."""
-
-    ceiling: Percentage | None
-    position: int
-    own: Percentage | None
-
-    @property
-    def limit(self) -> Percentage:
-        """The lower of the ceiling then and the flag's own percentage now."""
-        found = [each for each in (self.ceiling, self.own) if each is not None]
-        return min(found, default=NOBODY)
-
-    @property
-    def is_in(self) -> bool:
-        """Whether the percentage let it in; forced units and rules of then are not known."""
-        return is_in(self.position, self.limit.threshold)
-
-
-def _past(options: dict[str, Any]) -> Answer:
-    store, key = found_store(), driving.driving().flag
-    at = moment(options["at"], now=store.now())
-    try:
-        state = journal.replay(key, _all(store, key), until=at)
-        unit = unit_text(options["unit"], flag=key)
-    except RolloutError as error:
-        raise refusal(str(error), code=Exit.FAILED) from error
-    flag = wiring.built().flags.snapshot().flags.get(key)
-    salt = str(key) if flag is None else flag.salt
-    is_planned = conf.current().plan is not None  # then nobody is in before the start
-    then = _Then(
-        ceiling=NOBODY if state.ceiling is None and is_planned else state.ceiling,
-        position=position(salt, unit),
-        own=None if flag is None else flag.percentage,
-    )
-    was = "was in" if then.is_in else "was not in"
-    ceiling = "there was no ceiling" if then.ceiling is None else f"the ceiling was {then.ceiling} %"
-    own = "not defined now" if then.own is None else f"{then.own} % now"
-    lines = [
-        f"{key} at {moment_text(at)}: {unit} {was}."
-        f" It stands at {then.position * 100 / POSITIONS:.4f} %; {ceiling}.",
-        _rollout(state),
-        f"The flag's own percentage is {own}; what it was then, its rules, forced units, and the switches of"
-        " a host are not in the journal.",
-    ]
-    data = {
-        "flag": key,
-        "unit": unit,
-        "at": moment_text(at),
-        "is_in": then.is_in,
-        "position": then.position,
-        "limit": str(then.limit),
-        "state": state.state.value,
-        "ceiling": None if then.ceiling is None else str(then.ceiling),
-        "version": state.version,
-    }
-    return Answer(lines=lines, data=data)
-
-
-def _rollout(state: RolloutState) -> str:
-    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
-    why = f": {state.reason} (by {state.actor})" if state.reason else ""
-    return f"rollout: {state.state} at {ceiling}, version {state.version}{why}"

@@ -12,6 +12,8 @@ from django.test import override_settings
 from rollout.actor import Actor
 from rollout.commands import Start
 from rollout.django import driving
+from rollout.django.models import JournalEntry
+from rollout.django.store import DjangoRolloutStore
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.staged import ONCE, TWELVE, staged, state
 
@@ -82,6 +84,61 @@ def test_history_shows_verifies_and_finds_what_was_cut_off() -> None:
     assert (whole[0], whole[1]["head"], len(whole[1]["entries"])) == (0, head, 2)
 
 
+def test_history_sees_a_row_that_is_missing_from_the_end(alias: str) -> None:
+    """The rollout's own row says where it must end; for somebody who can write both there is the log."""
+    run("start", "--reason", "go")
+    run("pause", "--reason", "lunch")
+    with connections[alias].cursor() as cursor:
+        cursor.execute("DELETE FROM rollout_journalentry WHERE version = 2")
+
+    code, text = run("history", "--verify")
+    said = run_json("history", "--verify")[1]
+
+    assert (code, said["verified"]) == (1, False)
+    assert "THE JOURNAL DOES NOT HOLD" in text and state().head[:12] in text
+
+
+def test_a_row_that_is_written_while_the_journal_is_checked_is_no_break(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is checked again with it."""
+    run("start", "--reason", "go")
+    load, others = DjangoRolloutStore.load, ["pause", "resume"]
+
+    def loads(self: DjangoRolloutStore, flag: Any) -> Any:
+        found = load(self, flag)
+        if others:
+            with monkeypatch.context() as alone:
+                alone.setattr(DjangoRolloutStore, "load", load)
+                run(others.pop(0))
+        return found
+
+    monkeypatch.setattr(DjangoRolloutStore, "load", loads)
+    code, said = run_json("history", "--verify")
+
+    assert (code, said["head"], others) == (0, state().head, [])
+
+
+def test_the_journals_model_changes_and_removes_nothing(alias: str) -> None:
+    """By a row, or by many at once."""
+    run("start", "--reason", "go")
+    rows = JournalEntry.objects.using(alias)
+    kept, row = rows.values().get(), rows.get()
+
+    for change in (
+        row.save,
+        row.delete,
+        rows.delete,
+        lambda: rows.update(actor="somebody"),
+        lambda: rows.bulk_update([row], ["actor"]),
+        lambda: rows.all()._raw_delete(alias),
+    ):
+        with pytest.raises(TypeError, match="a journal entry is never"):
+            change()
+
+    assert rows.values().get() == kept
+
+
 def test_a_long_reason_is_cut_at_a_word_in_the_table_and_whole_for_programs() -> None:
     """A verdict's reason is longer than a line, and full of numbers."""
     reason = "391 of 391 deliveries arrived, " * 5
@@ -112,8 +169,41 @@ def test_a_unit_is_explained_now_and_at_a_moment_of_the_past() -> None:
     assert (now[0], now[1]["is_in"], now[1]["ceiling"]) == (0, False, "0")
     assert (early[1]["is_in"], early[1]["ceiling"], early[1]["state"]) == (False, "0", "NOT_STARTED")
     assert code == 0
-    assert "101 was in. It stands at 15.4397 %; the ceiling was 100 %." in text
-    assert "not in the journal" in text
+    assert "by the ceiling of then (100 %) 101 was in. The flag's own percentage lets it in now" in text
+    assert "It stands at 15.4397 %." in text and "not in the journal" in text
+
+
+def test_the_past_is_not_told_by_the_flag_of_today(staged: dict[str, Any]) -> None:
+    """In by the ceiling then; the flag says 0 % today, which says nothing of then: nobody knows."""
+    driving.runner().obey(Start(by=Actor(name="user:17", authenticated=True)))
+    run("set", "100", "--yes", "--reason", "all")
+    at = _iso(driving.store().journal(driving.driving().flag)[1].at + 0.0001)
+    nobody = {"tournament-webhooks": {"percentage": 0}}
+
+    in_then = run_json("explain", "101", "--at", at)[1]
+    with override_settings(ROLLOUT={**staged["ROLLOUT"], "FLAGS": nobody}):
+        said, text = run_json("explain", "101", "--at", at)[1], run("explain", "101", "--at", at)[1]
+
+    assert (in_then["is_in"], in_then["flag_percentage_of"]) == (True, "now")
+    assert (said["is_in"], said["by_ceiling"], said["by_flag"]) == (None, True, False)
+    assert text.splitlines()[0].endswith(
+        "by the ceiling of then (100 %) 101 was in. The flag's own percentage does not let it in now (0 %);"
+        " what it was then is not kept."
+    )
+
+
+def test_a_unit_that_is_forced_on_today_may_have_been_in_above_the_ceiling(staged: dict[str, Any]) -> None:
+    """The journal has the ceiling, and no forced units."""
+    driving.runner().obey(Start(by=Actor(name="user:17", authenticated=True)))
+    at = _iso(driving.store().journal(driving.driving().flag)[0].at + 0.0001)
+    flags = {"tournament-webhooks": {"percentage": 100, "forced_on": ["101"]}}
+
+    without = run_json("explain", "101", "--at", at)[1]
+    with override_settings(ROLLOUT={**staged["ROLLOUT"], "FLAGS": flags}):
+        forced, text = run_json("explain", "101", "--at", at)[1], run("explain", "101", "--at", at)[1]
+
+    assert (without["is_in"], forced["is_in"]) == (False, None)
+    assert "by the ceiling of then (5 %) 101 was not in, unless it was forced on, as it is now." in text
 
 
 def _iso(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,22 @@ def test_a_rollout_that_was_written_meanwhile_is_tried_again(
 
 def _nobody(_fact: Fact, /) -> None:
     """Hear of it, and do nothing."""
+
+
+def test_the_past_is_told_by_the_percentage_of_then(owned: str, document: Path) -> None:
+    """Unit 101 stands at 15.4 %: out at 5 %, in at 25 %, whatever the flag says today."""
+    run("flag", "load", str(document))
+    run("flag", "set", FLAG, "25")
+    run("flag", "set", FLAG, "0", "--yes")
+    moments = [each.at for each in driving.store().journal(KEY)]
+
+    asked = [-1.0, *(0.000001,) * len(moments)]
+    said = [
+        run_json("explain", "101", "--at", datetime.fromtimestamp(at + later, UTC).isoformat())[1]
+        for at, later in zip([moments[0], *moments], asked, strict=True)
+    ]
+
+    assert [(each["flag_percentage"], each["is_in"]) for each in said] == [
+        *(("0", False), ("5", False), ("25", True), ("0", False)),
+    ]
+    assert {each["flag_percentage_of"] for each in said} == {"then"}
