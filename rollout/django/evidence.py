@@ -35,7 +35,10 @@ _READ = (
     f"SELECT minute, endpoint_id, {', '.join(_NAMES)} FROM {_TABLE}"
     " WHERE environment = %s AND flag = %s AND minute >= %s AND minute < %s"
 )
-_PRUNE = f"DELETE FROM {_TABLE} WHERE environment = %s AND minute < %s"
+_PRUNE = (
+    f"DELETE FROM {_TABLE} WHERE id IN (SELECT id FROM {_TABLE}"
+    " WHERE environment = %s AND flag = %s AND minute < %s ORDER BY minute LIMIT %s)"
+)
 
 
 def _draw() -> int:
@@ -105,10 +108,10 @@ class EvidenceTable:
             for minute, endpoint, *counts in found
         ]
 
-    def prune(self, *, before_minute: int) -> int:
-        """Remove the environment's rows of minutes before *before_minute*; return how many there were."""
+    def prune(self, *, before_minute: int, most: int) -> int:
+        """Remove at most *most* rows of minutes before *before_minute*; return how many there were."""
         with self.database.transaction() as cursor:
-            cursor.execute(_PRUNE, [self._environment, before_minute])
+            cursor.execute(_PRUNE, [self._environment, self._flag, before_minute, most])
             return int(cursor.rowcount)
 
 

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 
 from rollout.actions import Tell
 from rollout.django import driving, tripping
+from rollout.django.pruning import prune
 from rollout.django.stage_rate import apply_rate
 from rollout.errors import ConfigError
 from rollout.events import Observer, RunnerNews, RunnerTold, emit
@@ -45,6 +46,11 @@ def one_pass(runner: Runner, *, observer: Observer | None = None) -> Pass:
         if isinstance(action, Tell):
             flag = driving.driving().flag
             emit(observer, RunnerTold(flag=flag, about=action.what, text=action.text))
+    if made.state is not None and made.situation is not None:
+        problem = prune(made.state, now=made.situation.now)
+        if problem:
+            text = f"old evidence and senders were not removed: {problem}"
+            emit(observer, RunnerTold(flag=made.state.flag, about="NOT_PRUNED", text=text))
     return made
 
 

@@ -58,6 +58,8 @@ _SENDERS = (
     "SELECT name, epochs, seen_at, lease_seconds FROM rollout_sender WHERE environment = %s ORDER BY name"
 )
 
+_FORGET = "DELETE FROM rollout_sender WHERE environment = %s AND name = %s AND seen_at < %s"
+
 
 class DjangoRolloutStore:
     """Keep the rollouts of one environment.
@@ -207,6 +209,23 @@ class DjangoRolloutStore:
                 )
             )
         return found
+
+    def prune_senders(self, *, seen_before: float) -> None:
+        """Forget senders not seen since *seen_before* (epoch seconds), but for each flag's highest epoch.
+
+        By it `Situation.went_back` knows of a store that was put back to a day before.
+        """
+        with self.database.transaction() as cursor:
+            cursor.execute(_SENDERS, [self.environment])
+            rows = [(name, _epochs(text), seen_at) for name, text, seen_at, _ in cursor.fetchall()]
+            highest: dict[FlagKey, tuple[int, float, str]] = {}
+            for name, epochs, seen_at in rows:
+                for flag, (epoch, _) in epochs.items():
+                    highest[flag] = max(highest.get(flag, (0, 0.0, "")), (epoch, seen_at, name))
+            kept = {name for _, _, name in highest.values()}
+            for name, _, seen_at in rows:
+                if seen_at < seen_before and name not in kept:
+                    cursor.execute(_FORGET, [self.environment, name, seen_before])
 
 
 def _epochs(text: str) -> dict[FlagKey, tuple[int, float]]:

@@ -129,12 +129,12 @@ def test_eight_threads_lose_no_addition(database: Database, alias: str) -> None:
 
 
 def test_old_minutes_are_pruned(database: Database) -> None:
-    """Of this environment only."""
+    """Of this environment and flag only."""
     table(database).add({"a": Counts({"ok": 1})}, now=NOW)
     table(database).add({"a": Counts({"ok": 1})}, now=NOW + 60)
     table(database, environment="staging").add({"a": Counts({"ok": 1})}, now=NOW)
 
-    removed = table(database).prune(before_minute=MINUTE + 1)
+    removed = table(database).prune(before_minute=MINUTE + 1, most=10)
 
     assert removed == 1
     assert [row.minute for row in everything(table(database))] == [MINUTE + 1]
