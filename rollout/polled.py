@@ -80,8 +80,8 @@ class Polled:
     ) -> Polled:
         """Return what is in force after a reading that began at *at*.
 
-        A reading that goes back anywhere is not taken: what was in force stays, unconfirmed, so that senders
-        wait until the store is ahead again or a person has accepted it. What it lowers is taken all the same.
+        A reading that goes back anywhere is not taken: what was in force stays, unconfirmed from now on, so that
+        senders wait until the store is ahead again or a person has accepted it. What it lowers is taken.
         """
         read = {control.flag: control for control in controls}
         back = [
@@ -92,7 +92,8 @@ class Polled:
         if configuration_version < self.configuration_version:
             back.append(f"flags from version {self.configuration_version} to {configuration_version}")
         if back:
-            return replace(self, controls=self._lowered(read), problem=f"store went back: {'; '.join(back)}")
+            problem = f"store went back: {'; '.join(back)}"
+            return replace(self, controls=self._lowered(read), confirmed_at=None, problem=problem)
         return Polled(
             controls=read,
             configuration=configuration,

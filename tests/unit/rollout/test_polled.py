@@ -53,7 +53,7 @@ def test_a_row_that_goes_back_is_not_taken_and_not_confirmed() -> None:
 
     assert lagging.ceilings() == {FLAG: NOBODY}
     assert lagging.problem == "store went back: tournament-webhooks from version 7 to 6"
-    assert not lagging.is_confirmed(now=12.5, within_seconds=2.0)
+    assert not lagging.is_confirmed(now=11.0, within_seconds=2.0)
 
 
 def test_a_row_that_is_gone_went_back_too() -> None:
