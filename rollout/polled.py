@@ -80,8 +80,8 @@ class Polled:
     ) -> Polled:
         """Return what is in force after a reading that began at *at*.
 
-        A reading that goes back anywhere is not taken: what was in force stays, unconfirmed from now on, so that
-        senders wait until the store is ahead again or a person has accepted it. What it lowers is taken.
+        A reading that goes back anywhere is not taken: what was in force stays, unconfirmed from now on, so
+        that senders wait until the store is ahead again or a person has accepted it. What it lowers is taken.
         """
         read = {control.flag: control for control in controls}
         back = [
