@@ -12,7 +12,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
@@ -127,7 +127,11 @@ def runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
 
 def owner() -> str:
     """Return a name for this process that is never used again: host, process number and a random part."""
-    return f"{platform.node() or 'host'}/{os.getpid()}/{secrets.token_hex(4)}"
+    return f"{_host()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+def _host() -> str:
+    return platform.node() or "host"
 
 
 def _plan() -> Plan:
@@ -138,7 +142,9 @@ def _plan() -> Plan:
 
 
 def _kill() -> KillState:
-    return wiring.built().switches.kill.state()  # a trip is reported by `tripping`, with what was found
+    state = wiring.built().switches.kill.state()  # a trip is reported by `tripping`, with what was found
+    # Nobody else sees this host's file: whoever reads the journal must know where to look.
+    return replace(state, why=f"{state.why} on {_host()}") if state.killed is not False else state
 
 
 class Cohort:

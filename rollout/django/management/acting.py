@@ -181,13 +181,23 @@ def _followed(runner: Runner, command: commands.Spoken) -> Step:
     try:
         made = runner.obey(command)
     except (TransitionError, ConfigError) as error:
-        raise refusal(f"{error}; nothing was changed") from error
+        more = _in_the_way(command)
+        raise refusal(f"{error}{more}; nothing was changed") from error
     except StoreConflict as error:
         raise refusal(
             f"{error}: others write at the same time; nothing was changed", code=Exit.FAILED
         ) from error
     apply_rate(made.state)
     return made
+
+
+def _in_the_way(command: commands.Spoken) -> str:
+    """Say of a start that cannot be followed what it would have to wait for."""
+    if not isinstance(command, commands.Start):
+        return ""
+    store = found_store()
+    unfinished = stopping.unfinished(store, store.load(driving.driving().flag))
+    return f": {unfinished}" if unfinished else ""
 
 
 def _told(before: RolloutState, made: Step, *, extra: Sequence[str] = ()) -> Answer:

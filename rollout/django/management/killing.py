@@ -19,13 +19,14 @@ from rollout.django import conf
 from rollout.django.management import held
 from rollout.django.management.bounded import TookTooLong
 from rollout.django.management.kill_store import NoDatabase, stopper
-from rollout.django.management.stopping import Fleet, add_wait, told
+from rollout.django.management.stopping import Fleet, add_wait, told, unfinished
 from rollout.django.management.words import (
     actor,
     add_words,
     away,
     fit_actor,
     found_runner,
+    found_store,
     moment_text,
     refusal,
 )
@@ -103,14 +104,16 @@ def unkill_all(options: dict[str, Any]) -> Answer:
         was_there = kill.release()
     except KillFileStuck as error:
         raise refusal(f"STILL STOPPED: {error}", code=Exit.FAILED) from error
-    lines = [f"The kill file {kill.path!a} is {'removed' if was_there else 'not there'}."]
+    removed = "removed" if was_there else "not there"
+    lines = [f"The kill file {kill.path!a} is {removed}. Other hosts have files of their own."]
     data: dict[str, object] = {"kill_file": {"path": kill.path, "was_there": was_there}, "actor": by.name}
     if runner is not None:
         state, _ = runner.look()
         if state.killed:
             state = runner.obey(Unkill(by=by, reason=options["reason"])).state
-        after = "; `rollout start` begins again" if state.state in LATCHED else ""
-        lines.append(f"{state.flag} is {state.state}, and not killed{after}.")
+        after = "`rollout start` begins again" if state.state in LATCHED else ""
+        after = unfinished(found_store(), state) or after
+        lines.append(f"{state.flag} is {state.state}, and not killed" + (f"; {after}." if after else "."))
         data |= {"flag": state.flag, "state": state.state.value, "killed": state.killed}
     dealt = held.deal_with(wanted, options, reason=options["reason"])
     trip = Tripwire(kill).state()

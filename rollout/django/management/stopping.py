@@ -23,7 +23,7 @@ from rollout.rollout_state import RolloutState, State
 from rollout.runner import Runner
 from webhooks_core.django.answer import Answer, Exit
 
-__all__ = ["Fleet", "Stopped", "add_wait", "look", "told"]
+__all__ = ["Fleet", "Stopped", "add_wait", "look", "told", "unfinished"]
 
 #: How often the heartbeats are looked at while somebody is waited for.
 LOOK_SECONDS = 0.05
@@ -135,6 +135,15 @@ def look(store: DjangoRolloutStore, state: RolloutState) -> Stopped:
     senders, now = tuple(store.senders(state.flag)), store.now()
     found = stopping(senders, epoch=state.epoch, since=state.epoch_at, now=now)
     return Stopped(state=state, found=found, senders=senders, now=now)
+
+
+def unfinished(store: DjangoRolloutStore, state: RolloutState) -> str:
+    """Say what a rollback that is on its way waits for, and what finishes it; empty where none is."""
+    if state.state is not State.ROLLING_BACK:
+        return ""
+    found = look(store, state).found
+    remedy = "`rollout run`, or `rollout rollback --reason …`, finishes it, then `rollout start` can begin"
+    return f"{found}; {remedy}"
 
 
 def add_wait(parser: ArgumentParser) -> None:

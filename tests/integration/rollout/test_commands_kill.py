@@ -244,6 +244,40 @@ def test_unkill_lets_a_new_start_through_and_nothing_else(under_way: dict[str, A
 
 
 @ONCE
+def test_a_kill_by_a_file_names_its_host_and_unkill_that_there_are_others(
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file on web-3 is seen by nobody on web-1 but by what the runner wrote."""
+    monkeypatch.setattr(driving.platform, "node", lambda: "web-3")
+    kill_file().pull("drill")
+    run("run", "--once")
+    said = run("status")[1]
+    kill_file().release()
+
+    code, text = run("unkill", "--reason", "over")
+
+    assert "is there on web-3 (by kill-file)" in said
+    assert code == 0
+    assert "is not there. Other hosts have files of their own." in text
+
+
+@ONCE
+def test_unkill_says_what_is_missing_before_a_start_can_begin(under_way: dict[str, Any]) -> None:
+    """While a sender is waited for nothing can be started: who it is, and what finishes it."""
+    senders(1)
+    run("kill", "--reason", "drill", "--no-wait")
+
+    code, text = run("unkill", "--reason", "over")
+    refused = run("start")
+
+    assert (code, refused[0], state().state) == (0, 2, State.ROLLING_BACK)
+    for said in (text, refused[1]):
+        assert "0 of 1 stopped; waiting for web-0" in said
+        assert "`rollout run`, or `rollout rollback --reason …`, finishes it" in said
+    assert "begins again." not in text
+
+
+@ONCE
 def test_unkill_does_not_hide_a_trip(under_way: dict[str, Any]) -> None:
     """Personal data was found on this host: 5, with the reason."""
     run("kill", "--reason", "drill")

@@ -16,7 +16,8 @@ from rollout.django.store import DjangoRolloutStore
 from rollout.events import Fact, RunnerTold
 from rollout.evidence import DAY_MINUTES, Evidence, minute_of
 from rollout.flags import FlagKey
-from rollout.rollout_state import Progress, RolloutState
+from rollout.percentage import NOBODY, Percentage
+from rollout.rollout_state import Progress, RolloutState, State
 from rollout.testing import ManualClock
 from tests.integration.rollout.test_run import ONCE
 from webhooks_core.django.outbox.database import Database
@@ -74,6 +75,11 @@ def test_what_the_guard_has_not_read_yet_stays(under_way: Any) -> None:
 
     assert pruning.needed_from(knows, now=now) == until - DAY_MINUTES
     assert pruning.needed_from(lost, now=now) == minute_of(entered) - DAY_MINUTES
+    assert knows.plan is not None
+    short = replace(knows.plan.stages[0], percentage=Percentage.parse(5), bake_seconds=60)
+    two = replace(knows.plan, stages=(short, *knows.plan.stages))
+    rolled_back = RolloutState(flag=FLAG, state=State.ROLLED_BACK, ceiling=NOBODY, plan=two)
+    assert pruning.needed_from(rolled_back, now=now) == minute_of(now - HOUR) - DAY_MINUTES
     assert pruning.needed_from(RolloutState(flag=FLAG), now=now) == minute_of(now) - DAY_MINUTES
 
 
