@@ -126,7 +126,7 @@ def _kill(kill: KillFile, *, note: str) -> Said:
         lines = (f"NOT STOPPED. {error}", "Try `sudo`, or stop the workers themselves.")
         return Said(FAILED, lines, {**_facts(kill), "error": str(error)})
     why = kill.state().why
-    first = f"Stopped: {why}. Every attempt of this host looks there first."
+    first = f"Stopped: {why}. Every process of this host whose kill file it is looks there first."
     return Said(DONE, (first, ELSEWHERE), _facts(kill))
 
 

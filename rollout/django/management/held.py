@@ -77,7 +77,7 @@ def ask(options: dict[str, Any]) -> Held:
 def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
     """Release, keep or drop."""
     if held.choice is Choice.KEEP or not held.before.number:
-        lines = (f"{held.before} held: kept.",) if held.before.number else ()
+        lines = (f"{held.before} held: kept.",) if held.before.number else _nothing(options)
         return Held(before=held.before, choice=held.choice, lines=lines)
     words = [held.choice.value, "--all", f"--reason={reason or held.choice.value}", "--yes"]
     if held.choice is Choice.RELEASE:
@@ -91,6 +91,11 @@ def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
         moved=moved if isinstance(moved, int) else 0,
         lines=tuple(f"Held before: {line}" for line in answer.lines),
     )
+
+
+def _nothing(options: dict[str, Any]) -> tuple[str, ...]:
+    """Answer who said what is to become of deliveries, and there were none."""
+    return () if options["held"] is None else ("Nothing was held.",)
 
 
 def _as_said(words: list[str]) -> dict[str, Any]:

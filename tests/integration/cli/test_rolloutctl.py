@@ -35,6 +35,7 @@ def test_kill_makes_the_file_and_says_who_is_not_reached(
     assert path.read_text().startswith("2025-11-13T02:13:20Z ana@")
     assert path.read_text().endswith(": smoke in the logs\n")
     assert "Stopped: " in said.out and "Other hosts are not reached" in said.out
+    assert str(path) in said.out and "whose kill file it is" in said.out
 
 
 def test_the_variable_names_the_file_where_nothing_else_does(

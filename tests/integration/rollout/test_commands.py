@@ -56,7 +56,7 @@ def test_a_rollout_is_taken_through_its_plan_by_hand() -> None:
     assert "NOT_STARTED at no ceiling -> RUNNING at 5 %, stage 1 of 3, by deploy-bot." in steps[0][1]
     assert "RUNNING at 5 %, stage 1 of 3 -> RUNNING at 25 %, stage 2 of 3" in steps[2][1]
     assert "25 % -> 5 %: about 20 % of the units go out." in steps[5][1]
-    assert "No sender was alive" in steps[6][1]
+    assert "No sender that tells its heartbeat was alive" in steps[6][1]
     assert state().state is State.ROLLED_BACK
     entries = driving.store().journal(driving.driving().flag)
     assert [(each.actor, each.authenticated) for each in entries][:1] == [("deploy-bot", False)]
@@ -204,6 +204,19 @@ def test_a_new_start_asks_what_becomes_of_the_held_ones(
     assert started[1]["held"]["moved"] == (0 if choice == "keep" else 3)
     assert status["queue"]["held"] == left
     assert status["queue"]["pending"] == (3 if choice == "release" else 0)
+
+
+@ONCE
+def test_a_word_for_held_ones_is_answered_where_there_are_none(staged: dict[str, Any]) -> None:
+    """Who asks hears what became of it; who did not is told nothing of it."""
+    run("kill", "--reason", "drill")
+
+    kept = run("unkill", "--reason", "over", "--held", "keep")
+    silent = run("unkill", "--reason", "over")
+
+    assert (kept[0], silent[0]) == (0, 0)
+    assert "Nothing was held." in kept[1]
+    assert "Nothing was held" not in silent[1]
 
 
 @ONCE
