@@ -25,6 +25,7 @@ from rollout.errors import ConfigError
 from rollout.flags import FlagKey
 from rollout.rollout_state import GUARDED, LATCHED, RolloutState, State
 from rollout.situation import Obstacle, Situation, obstacles
+from rollout.sources.trip import Trip
 from rollout.verdict import Verdict, VerdictKind
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.answer import Exit
@@ -67,6 +68,7 @@ class Host:
 
     kill: KillState = NOT_KILLED
     trip: KillState = NOT_KILLED
+    trips: tuple[Trip, ...] = ()
     master: bool | None = True
     bad_settings: tuple[str, ...] = ()
 
@@ -159,6 +161,7 @@ def this_host() -> Host:
     return Host(
         kill=switches.kill.state(),
         trip=switches.tripwire.state(),
+        trips=switches.tripwire.trips(),
         master=conf.master(),
         bad_settings=tuple(str(each) for each in bad),
     )

@@ -14,7 +14,7 @@ from typing import Any
 from rollout.actor import cut
 from rollout.django.management import standing, status_data
 from rollout.django.management.screen import Grid, Line, as_lines
-from rollout.django.management.standing import Seen, Standing
+from rollout.django.management.standing import Host, Seen, Standing
 from rollout.duration import spoken
 from rollout.fleet import Sender, stopping
 from rollout.rollout_state import GUARDED, LATCHED, RolloutState, State
@@ -29,6 +29,8 @@ __all__ = ["add", "lines_of"]
 MOST_ROWS = 40
 #: Of a reason; `history --json` and `--json` have all of it.
 MOST_CHARACTERS = 160
+#: Different finds of a trip; the file and `--json` have all.
+MOST_TRIPS = 3
 WATCH_SECONDS = 2.0
 _CLEAR = "\x1b[2J\x1b[H"
 _WORST_FIRST = (
@@ -111,7 +113,7 @@ def _alarms(found: Standing) -> list[Line]:
     if host.kill.killed:
         lines.append(f"KILLED on this host: {host.kill.why}")
     if host.trip.killed:
-        lines.append(f"TRIPPED on this host: {host.trip.why}")
+        lines += _tripped(host)
     if off := host.switched_off():
         lines.append(off)
     lines += [f"BAD SETTING, every gate is closed: {each}" for each in host.bad_settings]
@@ -125,6 +127,17 @@ def _alarms(found: Standing) -> list[Line]:
     if back := seen.situation.went_back(seen.state):
         lines.append(f"STORE WENT BACK: {back}; a person must `accept-store`, or roll back")
     return lines
+
+
+def _tripped(host: Host) -> list[Line]:
+    """Say what was found where, and what a person does about it."""
+    found = list(dict.fromkeys(f"{each.kind} at {each.place} in {each.event}" for each in host.trips))
+    more = f" and {len(found) - MOST_TRIPS} more" if len(found) > MOST_TRIPS else ""
+    what = f": {', '.join(found[:MOST_TRIPS])}{more}" if found else ""
+    return [
+        f"TRIPPED on this host: {host.trip.why}{what}",
+        "  once the call that sent it is mended, another person says so: `rollout clear-trip`",
+    ]
 
 
 def _progress(seen: Seen) -> list[Line]:
@@ -151,6 +164,8 @@ def _progress(seen: Seen) -> list[Line]:
 
 def _why(obstacle: Obstacle, seen: Seen) -> str:
     """Return an obstacle's text; of the guard's, which is long, the measures that the table begins with."""
+    if obstacle.kind is ObstacleKind.APPROVAL:
+        return f"{obstacle.text}: `rollout approve`"
     verdict = seen.verdict
     if obstacle.kind is not ObstacleKind.VERDICT or verdict is None or not verdict.readings:
         return obstacle.text

@@ -29,7 +29,11 @@ def as_dict(found: Standing) -> dict[str, object]:
         "environment": found.environment,
         "problem": found.problem,
         "kill_file": {"killed": host.kill.killed, "why": host.kill.why},
-        "trip_file": {"killed": host.trip.killed, "why": host.trip.why},
+        "trip_file": {
+            "killed": host.trip.killed,
+            "why": host.trip.why,
+            "trips": [{"event": each.event, "kind": each.kind, "place": each.place} for each in host.trips],
+        },
         "master_switch": host.master,
         "bad_settings": list(host.bad_settings),
         "killed": None,

@@ -21,6 +21,7 @@ from rollout.percentage import Percentage
 from rollout.plan import Plan, Stage
 from rollout.rollout_state import RolloutState, State
 from rollout.situation import Situation
+from rollout.sources.trip import Trip
 from rollout.verdict import Reading, Verdict
 from rollout.verdict import Standing as Measured
 from tests.conftest import NOW
@@ -142,12 +143,13 @@ def test_everything_that_stops_it_is_on_the_first_lines() -> None:
     seen = at(State.ROLLED_BACK, None, state={"killed": True, "actor": "user:17"}, seen_version=9)
     found = standing(seen, kill=KILLED, trip=KILLED, master=False, bad_settings=("WEBHOOK_TIMEOUT: no",))
 
-    lines = screen.as_lines(status.lines_of(found), is_plain=True)[:9]
+    lines = screen.as_lines(status.lines_of(found), is_plain=True)[:10]
 
     assert lines == [
         "tournament-webhooks (test): ROLLED_BACK at 0 %",
         "KILLED on this host: '/kill' is there",
         "TRIPPED on this host: '/kill' is there",
+        "  once the call that sent it is mended, another person says so: `rollout clear-trip`",
         "MASTER SWITCH: off",
         "BAD SETTING, every gate is closed: WEBHOOK_TIMEOUT: no",
         "KILLED: `rollout unkill` puts the switch back",
@@ -155,6 +157,27 @@ def test_everything_that_stops_it_is_on_the_first_lines() -> None:
         "STORE WENT BACK: store went back: version 7, seen 9; a person must `accept-store`, or roll back",
         "",
     ]
+
+
+def test_a_trip_says_what_was_found_and_how_it_is_cleared() -> None:
+    """Kind and masked place, each once; a program gets all."""
+    trips = [
+        Trip(at=NOW, flag="f", event="paid", kind=kind, place="data.note", process=f"web:{process}")
+        for kind in ("address", "phone", "handle", "network")
+        for process in (1, 2)
+    ]
+    found = standing(RUNNING, trip=KillState(killed=True, why="'/kill.trip' is there"), trips=tuple(trips))
+
+    lines = screen.as_lines(status.lines_of(found), is_plain=True)
+    said = status_data.as_dict(found)["trip_file"]
+
+    assert lines[1:3] == [
+        "TRIPPED on this host: '/kill.trip' is there: address at data.note in paid,"
+        " phone at data.note in paid, handle at data.note in paid and 1 more",
+        "  once the call that sent it is mended, another person says so: `rollout clear-trip`",
+    ]
+    assert len(said["trips"]) == 8  # type: ignore[index,call-overload]
+    assert said["trips"][0] == {"event": "paid", "kind": "address", "place": "data.note"}  # type: ignore[index,call-overload]
 
 
 def test_what_the_next_stage_waits_for_is_said_and_a_long_list_is_cut() -> None:
@@ -184,7 +207,7 @@ def test_what_the_next_stage_waits_for_is_said_and_a_long_list_is_cut() -> None:
     assert "next: 100 %, 9 units, after a person's approval" in text
     assert "  waits for bake: held 0 s of 1 h 0 min" in text
     assert "  waits for verdict: hold: success_rate, success_rate" in text
-    assert "  waits for approval: 100 % waits for a person's approval" in text
+    assert "  waits for approval: 100 % waits for a person's approval: `rollout approve`" in text
     assert "and 20 more readings: --json has all" in text
     assert "senders: 50 alive, 49 obey epoch 2\n  web-0: seen 0.0 s ago, still at epoch 1" in text
     assert "  and 10 more" in text
