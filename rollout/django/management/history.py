@@ -42,7 +42,9 @@ def add(nouns: Any) -> None:
     history.set_defaults(answer=show_history)
     about = "why a unit is in or not: now, or at a moment of the past"
     explain = nouns.add_parser("explain", help=about, description=about)
-    explain.add_argument("unit", metavar="UNIT", help="id of a unit, such as a tournament's")
+    explain.add_argument(
+        "unit", metavar="UNIT", help="id of a unit, such as a tournament's: its number, not its name"
+    )
     explain.add_argument("--at", metavar="TIME", help="2h, 7d (ago) or 2026-01-31T12:00")
     about = "for rules; may be repeated"
     explain.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help=about)
