@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.openfeature.conftest import _no_openfeature_left_behind
+
+__all__ = ["_no_openfeature_left_behind"]
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^(?P<fence>`{3,})python[^\n]*\n(?P<code>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 
