@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 from rollout import commands
 from rollout.actor import Actor
 from rollout.controller import step
+from rollout.controls import KillState
 from rollout.django import clearing, conf, driving
 from rollout.django.management import acting, queued, stopping
 from rollout.django.management.held import Choice
@@ -27,6 +28,7 @@ from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError, KillFileStuck, StoreConflict, TransitionError
 from rollout.rollout_state import RolloutState
 from rollout.sources.kill import KillFile
+from rollout.sources.trip import Tripwire
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.management import moving
 from webhooks_core.django.management.picking import Refused
@@ -133,11 +135,27 @@ def _problem(name: str, *, reason: str, picked: Sequence[Rollout]) -> str:
 
 
 def _spoken(name: str, by: Actor, reason: str) -> Said:
+    kill = KillFile(conf.current().kill_file)
     if name == "unkill":
-        KillFile(conf.current().kill_file).release()
+        kill.release()
     state = driving.runner().obey(_SPOKEN[name](by, reason)).state
     apply_rate(state)
+    if name == "unkill":
+        return _unkilled(state, Tripwire(kill).state())
     return Said(done=True, text=_so_far(driving.store(), state) if name == "roll_back" else _where(state))
+
+
+def _unkilled(state: RolloutState, trip: KillState) -> Said:
+    """Say what an unkill has left as it was."""
+    held = queued.held()
+    told = (
+        _where(state),
+        "Other hosts have files of their own.",
+        f"{held} deliveries are held: a start asks what becomes of them." if held.number else "",
+        f"STILL STOPPED: {trip.why}; clear the trip once it is mended." if trip.killed is not False else "",
+        f"{waits}." if (waits := stopping.unfinished(driving.store(), state)) else "",
+    )
+    return Said(done=trip.killed is False, text=" ".join(each for each in told if each))
 
 
 def _start(by: Actor, person: Person, form: Form) -> Said:

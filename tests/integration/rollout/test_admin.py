@@ -21,6 +21,7 @@ from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import KillFileStuck
 from rollout.rollout_state import RolloutState, State
 from rollout.sources.kill import KillFile
+from rollout.sources.trip import Trip, Tripwire
 from tests.integration.django.project import project
 from tests.integration.django.test_admin import SETTINGS
 from webhooks_core.delivery import Delivery
@@ -345,6 +346,22 @@ def test_kill_and_unkill_reach_host_and_rollout(tmp_path: Path) -> None:
     assert killed == (True, True)
     assert (state().killed, (tmp_path / "kill").exists()) == (False, False)
     assert str(state().ceiling) == "0"
+
+
+def test_an_unkill_tells_what_is_held_and_what_else_stops(tmp_path: Path) -> None:
+    """Nothing becomes of held ones by it, a trip still stops this host, and other hosts have their files."""
+    client = person("view_rollout", "kill_rollout")
+    act(client, "kill", reason="garbage")
+    hold(2)
+    found = Trip(at=0.0, flag="f", event="e", kind="address", place="data.note", process="web:1")
+    Tripwire(KillFile(str(tmp_path / "kill"))).trip(found)
+
+    said = act(client, "unkill", reason="over")
+
+    assert "2 deliveries are held: a start asks what becomes of them." in said
+    assert "STILL STOPPED: personal data was found" in said and "clear the trip" in said
+    assert "Other hosts have files of their own." in said
+    assert (state().killed, Queued.objects.filter(state="held").count()) == (False, 2)
 
 
 def test_a_kill_without_a_place_for_its_file_tells_the_rollout_all_the_same(tmp_path: Path) -> None:

@@ -219,6 +219,31 @@ def test_a_word_for_held_ones_is_answered_where_there_are_none(staged: dict[str,
     assert "Nothing was held" not in silent[1]
 
 
+@pytest.mark.parametrize(("choice", "left"), [("keep", 3), ("drop", 0)])
+def test_an_unkill_asks_what_becomes_of_the_held_ones(
+    alias: str, staged: dict[str, Any], choice: str, left: int
+) -> None:
+    """Not without a word, and nothing is changed before it: the file and the kill stand."""
+    whole = {**staged["ROLLOUT"], "PLAN": {"stages": [{"percentage": "100", "bake": "1h"}]}}
+    with override_settings(ROLLOUT=whole):
+        run("start")
+        record(alias, 3)
+        run("kill", "--reason", "drill")
+        working.shell().run(until_idle=True)
+
+        asked = run_json("unkill", "--reason", "over")
+        stands = (state().killed, kill_file().state().killed)
+        released = run_json("unkill", "--reason", "over", "--held", "release")
+        done = run_json("unkill", "--reason", "over", "--held", choice)
+        status = run_json("status")[1]
+
+    assert (asked[0], asked[1]["held"], asked[1]["needs"], stands) == (2, 3, "--held", (True, True))
+    assert (released[0], "nobody is let in before `rollout start`" in released[1]["error"]) == (2, True)
+    assert (done[0], done[1]["killed"]) == (0, False)
+    assert done[1]["held"] == {"before": 3, "at_least": False, "choice": choice, "moved": 3 - left}
+    assert (status["queue"]["held"], kill_file().state().killed) == (left, False)
+
+
 @ONCE
 def test_who_loses_every_race_is_told_so(staged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """1, and nothing was changed."""
