@@ -22,6 +22,7 @@ class Guarded:
     def __init__(self, *, delay_seconds: float = 0.0) -> None:
         self.effects: Counter[str] = Counter()
         self.requests = 0
+        self.last_at = 0.0  # when the last request came, by this machine's monotonic clock
         self.port = 0
         self._delay = delay_seconds
         self._lock = threading.Lock()
@@ -32,6 +33,7 @@ class Guarded:
         """Receive one request."""
         with self._lock:
             self.requests += 1
+            self.last_at = time.monotonic()
         found = self._receiver.receive(headers, body)
         return found.status, found.body
 

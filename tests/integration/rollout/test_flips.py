@@ -8,76 +8,27 @@ process may get none for a while: there one flip in ten may take up to twice the
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
-from django.test import override_settings
 
-from rollout.actor import Actor
 from rollout.commands import Kill, Start, Unkill
 from rollout.django import driving
 from tests.integration.outbox.conftest import World
-from tests.integration.rollout.conftest import settings_of
+from tests.integration.rollout.fleet import ANNA, ARRIVING_SECONDS, BY_HAND, FLIPS, busy_fleet, wait_for
 
-FLIPS = int(os.environ.get("ROLLOUT_TEST_FLIPS", "50"))
-BY_HAND = "ROLLOUT_TEST_FLIPS" in os.environ
-WORKERS = 4
-# Nobody reads what these workers write, and a pipe that is full would stop them.
-SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
-SETTINGS = "tests.integration.rollout.settings"
-ANNA = Actor(name="user:17", authenticated=True)
 #: Contract §10: from the command's return to the last decision to start an attempt.
 BOUND_SECONDS = 1.0
-#: A request that had started may still arrive after its sender has stopped.
-ARRIVING_SECONDS = 0.15
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.postgres]
-
-
-class Feed(Thread):
-    """Record events as fast as four workers send them, and a little faster, past the gate."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(daemon=True)
-        self._world = world
-        self.ended = Event()
-
-    def run(self) -> None:
-        """Add rows until told to end."""
-        while not self.ended.wait(0.1):
-            self._world.add(40)
-        self._world.outbox.database.connection.close()
 
 
 @pytest.fixture
 def fleet(world: World, tmp_path: Path) -> Iterator[World]:
     """Four workers on the database, and a feed of events."""
-    kill_file = tmp_path / "kill"
-    os.environ.update(TEST_KILL_FILE=str(kill_file), TEST_CHANGES=json.dumps({"LOGGING": SILENT}))
-    with override_settings(**settings_of(world, kill_file)):
-        driving.runner().obey(Start(by=ANNA, reason="begin"))
-        for number in range(WORKERS):
-            name = f"w{number}"
-            world.spawn("django", "webhooks", "worker", "--name", name, settings=SETTINGS)
-        feed = Feed(world)
-        feed.start()
-        wait_for(lambda: len(driving.store().senders(driving.driving().flag)) == WORKERS)
+    with busy_fleet(world, tmp_path / "kill"):
         yield world
-        feed.ended.set()
-        feed.join()
-    del os.environ["TEST_KILL_FILE"], os.environ["TEST_CHANGES"]
-
-
-def wait_for(condition: object, *, seconds: float = 30.0) -> None:
-    """Wait until *condition* holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def acknowledged() -> bool:
