@@ -23,6 +23,7 @@ class Sender:
         acknowledged_at: When it first said so; epoch seconds, the store's clock.
         seen_at: When its last heartbeat was written; epoch seconds, the store's clock.
         lease_seconds: It starts no attempt when it could not write a heartbeat for this long.
+        stopped_by: The file of its host that stops it whatever its epoch; empty where none does.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Sender:
     acknowledged_at: float
     seen_at: float
     lease_seconds: float
+    stopped_by: str = ""
 
     def is_alive(self, *, now: float) -> bool:
         """Whether it may still send: its lease has not run out."""

@@ -268,9 +268,9 @@ class JournalAdmin(Shown):
 class SenderAdmin(Shown):
     """Who sends, and which epochs they obey."""
 
-    list_display = ("name", "environment", "seen", "lease_seconds", "epochs")
+    list_display = ("name", "environment", "seen", "lease_seconds", "epochs", "stopped_by")
     ordering = ("environment", "name")
-    fields = ("name", "environment", "seen", "lease_seconds", "epochs")
+    fields = ("name", "environment", "seen", "lease_seconds", "epochs", "stopped_by")
     readonly_fields = fields
 
     @admin.display(ordering="seen_at")

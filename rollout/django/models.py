@@ -139,7 +139,10 @@ class JournalEntry(models.Model):
 
 
 class Sender(models.Model):
-    """A process that sends; `epochs` is JSON: of each flag the epoch it obeys and since when."""
+    """A process that sends; `epochs` is JSON: of each flag the epoch it obeys and since when.
+
+    `stopped_by` is the file of its host that stops it, empty where none does.
+    """
 
     id = models.BigAutoField(primary_key=True)
     environment = models.CharField(max_length=32)
@@ -147,6 +150,7 @@ class Sender(models.Model):
     epochs = models.TextField()
     seen_at = models.FloatField()
     lease_seconds = models.FloatField()
+    stopped_by = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
         """One row for each name in each environment."""

@@ -42,7 +42,7 @@ class Pulse:
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._told: dict[FlagKey, int] | None = None
+        self._told: tuple[dict[FlagKey, int], str] | None = None
         self._told_at = float("-inf")
 
     @property
@@ -81,11 +81,13 @@ class Pulse:
         if not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS):
             return
         epochs = {flag: control.epoch for flag, control in polled.controls.items()}
-        if epochs == self._told and now - self._told_at < BEAT_SECONDS:
+        here = wiring.built().switches.state()
+        told = (epochs, here.why if here.killed is not False else "")
+        if told == self._told and now - self._told_at < BEAT_SECONDS:
             return
         name = f"{process}/{installed_version() or 'unknown'}"
-        store.beat(name, epochs, lease_seconds=LEASE_SECONDS)
-        self._told, self._told_at = epochs, now
+        store.beat(name, epochs, lease_seconds=LEASE_SECONDS, stopped_by=told[1])
+        self._told, self._told_at = told, now
 
 
 _pulse = PerProcess(Pulse)

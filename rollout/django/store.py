@@ -28,6 +28,7 @@ __all__ = ["TABLE", "DjangoRolloutStore"]
 
 TABLE = "rollout_rollout"
 MAX_NAME_CHARACTERS = 128
+MAX_STOPPED_CHARACTERS = 200
 _MINE = " WHERE environment = %s AND flag = %s"
 _LOAD = "SELECT content FROM rollout_rollout" + _MINE
 _LOCK = "SELECT content, fence_token, fence_holder, fence_until_at FROM rollout_rollout" + _MINE
@@ -49,13 +50,14 @@ _FENCE = "UPDATE rollout_rollout SET fence_token = %s, fence_holder = %s, fence_
 _GIVE_BACK = "UPDATE rollout_rollout SET fence_until_at = %s" + _MINE + " AND fence_token = %s"
 _TOLD = "SELECT epochs FROM rollout_sender WHERE environment = %s AND name = %s"
 _BEAT = (
-    "INSERT INTO rollout_sender (environment, name, epochs, seen_at, lease_seconds)"
-    " VALUES (%s, %s, %s, %s, %s)"
+    "INSERT INTO rollout_sender (environment, name, epochs, seen_at, lease_seconds, stopped_by)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
     " ON CONFLICT (environment, name) DO UPDATE SET epochs = excluded.epochs, seen_at = excluded.seen_at,"
-    " lease_seconds = excluded.lease_seconds"
+    " lease_seconds = excluded.lease_seconds, stopped_by = excluded.stopped_by"
 )
 _SENDERS = (
-    "SELECT name, epochs, seen_at, lease_seconds FROM rollout_sender WHERE environment = %s ORDER BY name"
+    "SELECT name, epochs, seen_at, lease_seconds, stopped_by FROM rollout_sender"
+    " WHERE environment = %s ORDER BY name"
 )
 
 _FORGET = "DELETE FROM rollout_sender WHERE environment = %s AND name = %s AND seen_at < %s"
@@ -177,7 +179,9 @@ class DjangoRolloutStore:
             now = self.database.now(cursor)
             cursor.execute(_GIVE_BACK, [now, self.environment, fence.flag, fence.token])
 
-    def beat(self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float) -> None:
+    def beat(
+        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+    ) -> None:
         """Write the heartbeat of a sender."""
         name = name[:MAX_NAME_CHARACTERS]
         with self.database.transaction() as cursor:
@@ -189,7 +193,9 @@ class DjangoRolloutStore:
                 if epoch > told.get(flag, (0, 0.0))[0]:
                     told[flag] = (epoch, now)
             text = json.dumps(told, sort_keys=True)
-            cursor.execute(_BEAT, [self.environment, name, text, now, lease_seconds])
+            cursor.execute(
+                _BEAT, [self.environment, name, text, now, lease_seconds, stopped_by[:MAX_STOPPED_CHARACTERS]]
+            )
 
     def senders(self, flag: FlagKey) -> Sequence[Sender]:
         """Return every heartbeat row, by name."""
@@ -197,7 +203,7 @@ class DjangoRolloutStore:
             cursor.execute(_SENDERS, [self.environment])
             rows = cursor.fetchall()
         found = []
-        for name, epochs, seen_at, lease_seconds in rows:
+        for name, epochs, seen_at, lease_seconds, stopped_by in rows:
             epoch, acknowledged_at = _epochs(epochs).get(flag, (0, 0.0))
             found.append(
                 Sender(
@@ -206,6 +212,7 @@ class DjangoRolloutStore:
                     acknowledged_at=acknowledged_at,
                     seen_at=seen_at,
                     lease_seconds=lease_seconds,
+                    stopped_by=stopped_by,
                 )
             )
         return found
@@ -217,7 +224,7 @@ class DjangoRolloutStore:
         """
         with self.database.transaction() as cursor:
             cursor.execute(_SENDERS, [self.environment])
-            rows = [(name, _epochs(text), seen_at) for name, text, seen_at, _ in cursor.fetchall()]
+            rows = [(name, _epochs(text), seen_at) for name, text, seen_at, *_ in cursor.fetchall()]
             highest: dict[FlagKey, tuple[int, float, str]] = {}
             for name, epochs, seen_at in rows:
                 for flag, (epoch, _) in epochs.items():

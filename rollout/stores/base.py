@@ -93,8 +93,10 @@ class RolloutStore(Protocol):
         """Let another have the fence at once. One that is not held any more is left alone."""
         ...
 
-    def beat(self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float) -> None:
-        """Write the heartbeat of a sender: which epoch of each flag it obeys.
+    def beat(
+        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+    ) -> None:
+        """Write the heartbeat of a sender: which epoch of each flag it obeys, and which file stops its host.
 
         A sender promises to start no attempt once it could not beat for *lease_seconds*, to refuse an epoch
         lower than it has obeyed, and to tell every flag that it gates. A lower epoch than was told before by

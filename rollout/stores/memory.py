@@ -35,7 +35,7 @@ class MemoryRolloutStore:
         self._states: dict[FlagKey, str] = {}
         self._journals: dict[FlagKey, list[str]] = {}
         self._fences: dict[FlagKey, Fence] = {}
-        self._senders: dict[str, tuple[float, float, dict[FlagKey, tuple[int, float]]]] = {}
+        self._senders: dict[str, tuple[float, float, dict[FlagKey, tuple[int, float]], str]] = {}
 
     def now(self) -> float:
         """Return the store's time."""
@@ -90,7 +90,9 @@ class MemoryRolloutStore:
             if held is not None and held.token == fence.token:
                 self._fences[fence.flag] = replace(held, expires_at=self._clock())
 
-    def beat(self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float) -> None:
+    def beat(
+        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+    ) -> None:
         """Write the heartbeat of a sender."""
         with self._lock:
             now = self._clock()
@@ -98,12 +100,12 @@ class MemoryRolloutStore:
             for flag, epoch in epochs.items():
                 if epoch > told.get(flag, (0, 0.0))[0]:
                     told[flag] = (epoch, now)
-            self._senders[name] = (now, lease_seconds, told)
+            self._senders[name] = (now, lease_seconds, told, stopped_by)
 
     def senders(self, flag: FlagKey) -> Sequence[Sender]:
         """Return every heartbeat row, by name."""
         found = []
-        for name, (seen_at, lease_seconds, told) in sorted(self._senders.items()):
+        for name, (seen_at, lease_seconds, told, stopped_by) in sorted(self._senders.items()):
             epoch, acknowledged_at = told.get(flag, (0, 0.0))
             found.append(
                 Sender(
@@ -112,6 +114,7 @@ class MemoryRolloutStore:
                     acknowledged_at=acknowledged_at,
                     seen_at=seen_at,
                     lease_seconds=lease_seconds,
+                    stopped_by=stopped_by,
                 )
             )
         return found

@@ -280,6 +280,16 @@ class RolloutStoreContract:
 
         assert [(each.name, each.epoch) for each in store.senders(_FLAG)] == [("a", 0), ("b", 0)]
 
+    def test_a_heartbeat_tells_which_file_stops_its_host(self) -> None:
+        """The last word counts; without one nothing stops it."""
+        store, _ = self.made()
+        store.beat("a", {}, lease_seconds=5.0, stopped_by="'/kill' is there")
+        store.beat("b", {}, lease_seconds=5.0, stopped_by="'/kill' is there")
+
+        store.beat("b", {}, lease_seconds=5.0)
+
+        assert [each.stopped_by for each in store.senders(_FLAG)] == ["'/kill' is there", ""]
+
     def test_an_acknowledged_epoch_is_never_taken_back(self) -> None:
         """A lower one by the same name is kept as the higher: what was seen shows that a store went back."""
         store, clock = self.made()

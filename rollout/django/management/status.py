@@ -225,8 +225,10 @@ def _senders(seen: Seen) -> list[Line]:
     if not alive:
         return [*lines, "senders: none is alive"]
     behind = [each for each in alive if each.epoch < epoch]
-    shown = [*behind, *(each for each in alive if each.epoch >= epoch)]
-    lines.append(f"senders: {len(alive)} alive, {len(alive) - len(behind)} obey epoch {epoch}")
+    stopped = [each for each in alive if each.stopped_by]
+    shown = sorted(alive, key=lambda each: (each.epoch >= epoch, not each.stopped_by))
+    more = f", {len(stopped)} stopped by a file of their host" if stopped else ""
+    lines.append(f"senders: {len(alive)} alive, {len(alive) - len(behind)} obey epoch {epoch}{more}")
     lines += [f"  {_sender(each, epoch=epoch, now=now)}" for each in shown[:MOST_ROWS]]
     left = len(shown) - MOST_ROWS
     return [*lines, *([f"  and {left} more"] if left > 0 else [])]
@@ -234,7 +236,8 @@ def _senders(seen: Seen) -> list[Line]:
 
 def _sender(sender: Sender, *, epoch: int, now: float) -> str:
     late = "" if sender.epoch >= epoch else f", still at epoch {sender.epoch}"
-    return f"{sender.name}: seen {max(0.0, now - sender.seen_at):.1f} s ago{late}"
+    stopped = f", STOPPED on its host: {sender.stopped_by}" if sender.stopped_by else ""
+    return f"{sender.name}: seen {max(0.0, now - sender.seen_at):.1f} s ago{late}{stopped}"
 
 
 def _runner(seen: Seen) -> str:

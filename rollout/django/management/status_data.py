@@ -65,6 +65,7 @@ def _seen(seen: Seen) -> dict[str, object]:
                 "seen_seconds_ago": round(max(0.0, now - each.seen_at), 3),
                 "alive": each.is_alive(now=now),
                 "obeys": each.epoch >= state.epoch,
+                "stopped_by": each.stopped_by,
             }
             for each in situation.senders
         ],

@@ -218,6 +218,24 @@ def test_what_the_next_stage_waits_for_is_said_and_a_long_list_is_cut() -> None:
     assert whole["queue"] == {"pending": 10_000, "held": 3, "dead": 0, "at_least": ["pending"]}
 
 
+def test_a_sender_that_a_file_of_its_host_stops_is_named() -> None:
+    """Nobody on another host sees that file; it is not healthy because it obeys."""
+    senders = [
+        Sender(name=name, epoch=2, acknowledged_at=NOW, seen_at=NOW, lease_seconds=3, stopped_by=stopped_by)
+        for name, stopped_by in (("web-1", ""), ("web-2", "'/kill' is there"))
+    ]
+    found = standing(at(State.RUNNING, senders=senders))
+
+    text = "\n".join(screen.as_lines(status.lines_of(found), is_plain=True))
+    said: Any = status_data.as_dict(found)["senders"]
+
+    assert (
+        "senders: 2 alive, 2 obey epoch 2, 1 stopped by a file of their host"
+        "\n  web-2: seen 0.0 s ago, STOPPED on its host: '/kill' is there\n  web-1: seen 0.0 s ago\n" in text
+    )
+    assert [each["stopped_by"] for each in said] == ["", "'/kill' is there"]
+
+
 def test_why_the_guard_does_not_pass_is_said_once_for_all_it_is_true_of() -> None:
     """Under the table, in the guard's own sentences; what passes needs none."""
     away = "cannot be read: their store does not answer"

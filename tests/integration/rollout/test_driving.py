@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from rollout.counters import Counts
 from rollout.django import dispatch, driving
 from rollout.percentage import NOBODY, Percentage
 from rollout.rollout_state import State
+from rollout.sources.kill import KillFile
+from rollout.sources.trip import Trip, Tripwire
 from tests.integration.outbox.conftest import World
 from webhooks_core.django import working
 
@@ -78,6 +81,24 @@ def test_a_kill_holds_what_is_queued_and_is_acknowledged(world: World) -> None:
     state = driving.store().load(driving.driving().flag)
     assert (state.state, state.ceiling, state.killed) == (State.ROLLED_BACK, NOBODY, True)
     assert "1 of 1 stopped" in state.reason
+
+
+def test_a_worker_tells_at_once_that_a_file_stops_its_host_and_that_it_is_gone(
+    world: World, tmp_path: Path
+) -> None:
+    """Kill or trip, by their paths: `status` on another host shows it."""
+    driving.runner().obey(Start(by=ANNA, reason="go"))
+    kill, said = KillFile(str(tmp_path / "kill")), []
+    found = Trip(at=0.0, flag="f", event="e", kind="address", place="data.note", process="web:1")
+
+    for change in (kill.pull, kill.release, lambda: Tripwire(kill).trip(found)):
+        change()
+        work()
+        (sender,) = driving.store().senders(driving.driving().flag)
+        said.append(sender.stopped_by)
+
+    assert said[0].endswith("kill' is there") and said[1] == ""
+    assert said[2].startswith("personal data was found: ") and said[2].endswith("kill.trip' is there")
 
 
 def test_a_state_that_cannot_be_read_makes_a_sender_wait(

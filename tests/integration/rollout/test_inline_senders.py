@@ -70,11 +70,9 @@ def test_it_writes_at_most_one_row_a_second(world: World, monkeypatch: pytest.Mo
     told = []
     beat = DjangoRolloutStore.beat
 
-    def count(
-        self: DjangoRolloutStore, name: str, epochs: Mapping[Any, int], *, lease_seconds: float
-    ) -> None:
+    def count(self: DjangoRolloutStore, name: str, epochs: Mapping[Any, int], **options: Any) -> None:
         told.append(name)
-        beat(self, name, epochs, lease_seconds=lease_seconds)
+        beat(self, name, epochs, **options)
 
     monkeypatch.setattr(DjangoRolloutStore, "beat", count)
     monkeypatch.setattr(pulse, "BEAT_SECONDS", 60.0)
