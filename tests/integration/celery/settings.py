@@ -39,3 +39,5 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": f"{os.environ['TEST_ENVIRONMENT']}.webhooks"},
     }
 }
+if "TEST_CHANGES" in os.environ:
+    globals().update(json.loads(os.environ["TEST_CHANGES"]))
