@@ -28,7 +28,9 @@ __all__ = ["actor", "add_words", "away", "fit_actor", "found_runner", "found_sto
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.:/+-]", re.ASCII)
 _MIGRATE = "tables missing or older than the code, run: manage.py migrate rollout"
-_NO_TABLE = ("no such table: rollout_", 'relation "rollout_')
+# A table or a column that is not there: as PostgreSQL tells it, and as SQLite does.
+_POSTGRES = ("42P01", "42703")
+_SQLITE = ("no such table: rollout_", "no such column: ", "table rollout_sender has no column")
 
 
 def add_words(parser: ArgumentParser, *, needs_reason: bool = False) -> None:
@@ -108,7 +110,8 @@ def found_store() -> DjangoRolloutStore:
 def away(error: DatabaseError) -> str:
     """Say that the database cannot be used, and what to do where its tables are missing."""
     remedy = schema.REMEDY if schema.is_behind(error) else ""
-    if any(words in str(error) for words in _NO_TABLE):
+    state: object = getattr(error.__cause__, "sqlstate", None)
+    if not remedy and (state in _POSTGRES or any(words in str(error) for words in _SQLITE)):
         remedy = _MIGRATE
     return f"the database cannot be used: {type(error).__name__}" + (f": {remedy}" if remedy else "")
 

@@ -306,6 +306,20 @@ def rename(old: str, new: str, *, alias: str) -> None:
         cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
+def test_a_column_that_is_not_there_is_told_with_its_remedy(alias: str) -> None:
+    """The code is newer than its tables."""
+    change = "ALTER TABLE rollout_sender RENAME COLUMN {} TO {}"
+    with connections[alias].cursor() as cursor:
+        cursor.execute(change.format("stopped_by", "away"))
+
+    code, text = run("status")
+
+    with connections[alias].cursor() as cursor:
+        cursor.execute(change.format("away", "stopped_by"))
+    assert code == 4
+    assert "manage.py migrate rollout" in text
+
+
 def test_tables_that_are_not_there_are_told_with_their_remedy(
     alias: str,
 ) -> None:
