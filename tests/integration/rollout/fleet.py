@@ -20,7 +20,7 @@ from tests.integration.rollout import processes
 from tests.integration.rollout.conftest import settings_of
 
 WORKERS = 4
-#: 1,000 flips of a switch, or as many as it says; by hand the bounds are strict.
+#: How often a switch is flipped; where somebody says how often, the bounds are strict.
 FLIPS = int(os.environ.get("ROLLOUT_TEST_FLIPS", "50"))
 BY_HAND = "ROLLOUT_TEST_FLIPS" in os.environ
 #: A request that had started may still arrive after its sender has stopped.

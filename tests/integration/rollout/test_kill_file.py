@@ -76,7 +76,7 @@ def test_each_pull_of_the_file_stops_every_busy_worker_within_a_second(
     late.sort()
     record_property("last arrival after the kill file", f"{late[-1]:.2f} s of {PULLS}")
     assert late[-1] <= BOUND_SECONDS * (1 if BY_HAND else 2), late
-    assert late[-2] <= BOUND_SECONDS, late
+    assert all(each <= BOUND_SECONDS for each in late[:-1]), late
 
 
 @pytest.fixture
