@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from html import unescape
@@ -287,7 +288,7 @@ def test_a_stop_says_who_has_stopped_now_and_at_each_reload(action: str) -> None
     page = client.get(reverse("admin:rollout_rollout_change", args=[Rollout.objects.get().pk]))
 
     assert "0 of 2 stopped; waiting for web-1/1.0, web-2/1.0. Reload this page" in said
-    assert "1 of 2 stopped, slowest 0." in listed
+    assert re.search(r"1 of 2 stopped, slowest \d", listed)
     assert "web-1/1.0: stopped after 0." in page.content.decode()
     assert "web-2/1.0: NOT REACHED, last seen 0." in page.content.decode()
 
