@@ -79,6 +79,24 @@ class Killed(BaseException):
     """`kill -9`: nothing that follows is done."""
 
 
+@ONCE
+@pytest.mark.parametrize(("before", "left"), [(None, 2.0), (1.0, 1.0), (5.0, 2.0)])
+def test_before_a_way_up_the_lower_of_both_caps_is_in_force(
+    database: Database, monkeypatch: pytest.MonkeyPatch, before: float | None, left: float
+) -> None:
+    """Whatever was in force; the stage's own is two a second."""
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    DatabaseRateStore(database, environment="test").set_stage_rate(before)
+    monkeypatch.setattr(DjangoRolloutStore, "swap", dies)
+    with pytest.raises(Killed):
+        run("start")
+
+    assert stage_rate(database) == left
+
+
 @pytest.mark.parametrize("is_written", [False, True], ids=["before", "after"])
 def test_a_process_that_dies_at_a_way_up_leaves_the_lower_cap_in_force(
     database: Database, monkeypatch: pytest.MonkeyPatch, is_written: bool
