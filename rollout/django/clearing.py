@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rollout.actor import MACHINE, Actor, clean_reason
 from rollout.commands import ClearTrip
 from rollout.django import conf, driving, tripping, wiring
+from rollout.django.flag_rows import Moved
 from rollout.errors import ConfigError
 from rollout.events import TripCleared, emit
 from rollout.journal import JournalEntry
@@ -55,8 +56,15 @@ def tripwire() -> Tripwire:
 
 def let_in_by(entries: Iterable[JournalEntry]) -> str:
     """Return who last let units in, by *entries*, oldest first; empty where nobody did."""
-    found = [each.actor for each in entries if each.cause in _LETTING_IN and each.actor != MACHINE.name]
+    found = [each.actor for each in entries if _lets_in(each) and each.actor != MACHINE.name]
     return found[-1] if found else ""
+
+
+def _lets_in(entry: JournalEntry) -> bool:
+    if entry.cause != Cause.FLAG_CHANGED.value:
+        return entry.cause in _LETTING_IN
+    moved = Moved.told(entry.reason)
+    return moved is None or not moved.lowers
 
 
 def clear_trip(*, by: Actor, reason: str, known_as: Iterable[str] = ()) -> Cleared:

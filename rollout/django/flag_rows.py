@@ -7,6 +7,7 @@ its journal row in the same transaction. Explained in docs/explanation/flags-in-
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from rollout.actor import Actor
@@ -25,6 +26,10 @@ __all__ = ["ORIGIN", "Moved", "StoredFlags", "moves", "read", "write"]
 
 ORIGIN = "database"
 _TRIES = 10
+# What `Moved` writes at the beginning of a journal row's reason.
+_MOVED = re.compile(
+    r"the flag's (?:own percentage, (?P<old>none|[0-9.]+ %) -> |rules, )(?P<new>none|[0-9.]+ %)"
+)
 
 _READ = "SELECT version, content FROM rollout_configuration WHERE environment = %s"
 _MAKE = (
@@ -71,6 +76,27 @@ class Moved:
         old, new = ("none" if each is None else f"{each} %" for each in (self.before, self.after))
         return f"the flag's rules, {new}" if old == new else f"the flag's own percentage, {old} -> {new}"
 
+    @classmethod
+    def told(cls, reason: str) -> Moved | None:
+        """Return the change that a journal row's *reason* begins with; None where it tells of none."""
+        found = _MOVED.match(reason)
+        if found is None:
+            return None
+        try:
+            before, after = (_percentage(each) for each in (found["old"] or found["new"], found["new"]))
+        except ConfigError:
+            return None
+        return cls(before=before, after=after)
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the percentage went down, or the flag is gone; rules may let in whom they like."""
+        return (self.after or NOBODY) < (self.before or NOBODY)
+
+
+def _percentage(text: str) -> Percentage | None:
+    return None if text == "none" else Percentage.parse(text.removesuffix(" %"))
+
 
 def read(store: DjangoRolloutStore) -> StoredFlags:
     """Return what is stored for the environment of *store*."""
@@ -113,7 +139,6 @@ def write(
 
     Raises:
         StoreConflict: Somebody else changed the flags first; nothing was changed.
-        ConfigError: The reason is empty.
     """
     document = expected.next(after)
     for _ in range(_TRIES):

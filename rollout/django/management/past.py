@@ -7,7 +7,6 @@ Explained in docs/how-to/run-a-rollout.md.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,10 +15,11 @@ from rollout.bucketing import is_in, position
 from rollout.context import unit_text
 from rollout.django import conf, driving, wiring
 from rollout.django.conf import SourceName
+from rollout.django.flag_rows import Moved
 from rollout.django.management.words import found_store, moment_text, refusal
 from rollout.django.models import JournalEntry as Row
 from rollout.django.store import DjangoRolloutStore
-from rollout.errors import ConfigError, RolloutError
+from rollout.errors import RolloutError
 from rollout.flags import FlagKey
 from rollout.journal import JournalEntry
 from rollout.percentage import NOBODY, POSITIONS, Percentage
@@ -31,10 +31,6 @@ __all__ = ["PORTION", "all_entries", "explain_past", "rollout_line"]
 
 #: Entries that are read at a time.
 PORTION = 500
-# What `flag_rows.Moved` writes at the beginning of a journal row's reason.
-_MOVED = re.compile(
-    r"the flag's (?:own percentage, (?P<old>none|[0-9.]+ %) -> |rules, )(?P<new>none|[0-9.]+ %)"
-)
 _UNKNOWN = "Rules and forced units of then, and the switches of a host, are not in the journal."
 
 
@@ -143,22 +139,16 @@ def _told(store: DjangoRolloutStore, flag: FlagKey, *, at: float) -> Percentage 
     """Return the flag's own percentage at *at*, as the changes around it tell; None where none does."""
     rows = Row.objects.using(store.database.alias).filter(environment=store.environment, flag=flag)
     rows = rows.filter(cause=Cause.FLAG_CHANGED.value).order_by("version")
-    found: str | None = None
+    found: Percentage | None = None
     for text in rows.values_list("content", flat=True):
         entry = JournalEntry.loads(text)
-        match = _MOVED.match(entry.reason)
+        moved = Moved.told(entry.reason)
         if entry.at > at:
-            found = found or (match["old"] if match else None)
+            if found is None and moved is not None:
+                found = moved.before or NOBODY
             break
-        found = match["new"] if match else None
-    return None if found is None else _percentage(found)
-
-
-def _percentage(text: str) -> Percentage | None:
-    try:
-        return NOBODY if text == "none" else Percentage.parse(text.removesuffix(" %"))
-    except ConfigError:
-        return None
+        found = None if moved is None else moved.after or NOBODY
+    return found
 
 
 def all_entries(store: DjangoRolloutStore, flag: FlagKey) -> Iterator[JournalEntry]:

@@ -9,10 +9,12 @@ import pytest
 from django.test import override_settings
 
 from rollout.actor import MACHINE, Actor
-from rollout.commands import Start
+from rollout.commands import ChangeFlag, Start
 from rollout.django import clearing, dispatch, driving, wiring
+from rollout.django.flag_rows import Moved
 from rollout.errors import ConfigError, KillFileStuck
 from rollout.journal import replay, verify
+from rollout.percentage import Percentage
 from rollout.rollout_state import State
 from rollout.sources.trip import Tripwire
 from tests.integration.outbox.conftest import World
@@ -71,6 +73,23 @@ def test_who_let_the_units_in_cannot_clear_alone(name: str, tmp_path: Path) -> N
 
     assert (tmp_path / "kill.trip").exists()
     assert "a person clears a trip on personal data" not in causes()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "who"),
+    [("5", "25", "bert"), ("5", "5", "bert"), (None, "5", "bert"), ("25", "5", "anna"), ("5", None, "anna")],
+    ids=["raised", "other rules", "new", "lowered", "gone"],
+)
+def test_who_raised_the_flag_in_the_database_let_units_in(
+    before: str | None, after: str | None, who: str
+) -> None:
+    """Whoever lowered it did not, so that who started cannot hide behind that."""
+    old, new = (None if each is None else Percentage.parse(each) for each in (before, after))
+    moved = Moved(before=old, after=new)
+
+    driving.runner().obey(ChangeFlag(by=Actor(name="bert"), reason=f"{moved}; as agreed"))
+
+    assert clearing.let_in_by(driving.store().journal(driving.driving().flag)) == who
 
 
 @pytest.mark.parametrize(
