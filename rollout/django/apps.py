@@ -6,6 +6,8 @@ docs/reference/settings.md.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.apps import AppConfig
 from django.core import checks
 from django.core.checks import CheckMessage
@@ -30,9 +32,10 @@ def _follow_provider() -> None:
 
     found = conf.current()
     if found.openfeature is not None and not found.problems:
-        from rollout.inherited import follow
+        with suppress(ImportError):  # a broken SDK closes the gate; the kill switch goes without it
+            from rollout.inherited import follow
 
-        follow(found.openfeature.domain)
+            follow(found.openfeature.domain)
 
 
 def _check(**kwargs: object) -> list[CheckMessage]:

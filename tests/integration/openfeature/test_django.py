@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from openfeature import _event_support, api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import FlagResolutionDetails
@@ -393,3 +394,15 @@ def test_without_the_sdk_it_is_a_problem(settled: Any, monkeypatch: pytest.Monke
 
     assert problem.id == "rollout.E017"
     assert "rollout-webhooks[openfeature]" in problem.allowed
+
+
+def test_a_broken_sdk_does_not_keep_the_process_from_starting(
+    settled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is closed then; the kill switch must work all the same."""
+    settled(ROLLOUT=asks())
+    monkeypatch.setitem(sys.modules, "rollout.inherited", None)
+
+    apps.get_app_config("rollout").ready()
+
+    assert conf.current().openfeature is not None
