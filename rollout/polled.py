@@ -19,6 +19,7 @@ from rollout.table import Table
 __all__ = ["Control", "Polled", "dumps", "loads"]
 
 SCHEMA = 1
+_WENT_BACK = "store went back: "
 _KEYS = ("flag", "version", "epoch", "ceiling", "shadow")
 
 
@@ -65,6 +66,11 @@ class Polled:
         """Whether anything was ever read, from the store or from disk."""
         return self.confirmed_at is not None or bool(self.controls) or self.configuration_version >= 0
 
+    @property
+    def went_back(self) -> bool:
+        """Whether the last reading showed a store that went back."""
+        return self.problem.startswith(_WENT_BACK)
+
     def is_confirmed(self, *, now: float, within_seconds: float) -> bool:
         """Whether the store has said so within the last *within_seconds*; a clock that ran back: no."""
         return self.confirmed_at is not None and 0 <= now - self.confirmed_at <= within_seconds
@@ -92,7 +98,7 @@ class Polled:
         if configuration_version < self.configuration_version:
             back.append(f"flags from version {self.configuration_version} to {configuration_version}")
         if back:
-            problem = f"store went back: {'; '.join(back)}"
+            problem = f"{_WENT_BACK}{'; '.join(back)}"
             return replace(self, controls=self._lowered(read), confirmed_at=None, problem=problem)
         return Polled(
             controls=read,

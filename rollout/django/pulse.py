@@ -24,13 +24,16 @@ from webhooks_core.django.working import installed_version, worker_name
 from webhooks_core.per_process import PerProcess
 from webhooks_core.worker import WorkerStatus
 
-__all__ = ["LEASE_SECONDS", "Pulse", "pulse"]
+__all__ = ["BACK_SECONDS", "LEASE_SECONDS", "Pulse", "pulse"]
 
 #: How often the heartbeat is written while nothing changes.
 BEAT_SECONDS = 1.0
 #: After so long without a heartbeat the runner need not wait for a sender: longer than the staleness bound,
 #: so that one which reads but cannot write has stopped by then.
 LEASE_SECONDS = 3.0
+#: How often a sender that waits since the store went back tells which epochs it has seen: by that a person's
+#: commands know of it. Its lease runs out in between, since it sends nothing.
+BACK_SECONDS = 10.0
 
 
 class Pulse:
@@ -78,7 +81,8 @@ class Pulse:
         tripping.report()
         polled = poll.look(strictly=True)
         now = self._monotonic()
-        if not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS):
+        tells_back = polled.went_back and now - self._told_at >= BACK_SECONDS
+        if not tells_back and not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS):
             return
         epochs = {flag: control.epoch for flag, control in polled.controls.items()}
         here = wiring.built().switches.state()

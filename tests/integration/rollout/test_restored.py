@@ -1,0 +1,80 @@
+"""A database put back from a backup: senders wait, a person's commands know of it, and one word ends it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeAlias
+
+import pytest
+from django.db import connections
+
+from rollout.actor import Actor
+from rollout.commands import RollBack
+from rollout.django import driving, wiring
+from rollout.django.pulse import BACK_SECONDS, Pulse
+from tests.integration.rollout.commands import run
+
+pytestmark = [pytest.mark.network]
+ANNA = Actor(name="user:17", authenticated=True)
+TABLES = ("rollout_rollout", "rollout_sender")
+Kept: TypeAlias = dict[str, tuple[list[str], list[Any]]]
+
+
+def backup(alias: str) -> Kept:
+    """Every row of the rollout and its senders."""
+    found: Kept = {}
+    with connections[alias].cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"SELECT * FROM {table}")
+            found[table] = ([column[0] for column in cursor.description], cursor.fetchall())
+    return found
+
+
+def restore(alias: str, kept: Kept) -> None:
+    """Put them back as they were."""
+    with connections[alias].cursor() as cursor:
+        for table, (columns, rows) in kept.items():
+            cursor.execute(f"DELETE FROM {table}")
+            marks = ", ".join(["%s"] * len(columns))
+            into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+            cursor.executemany(into, rows)
+
+
+def test_a_person_accepts_what_a_sender_has_seen_go_back(under_way: dict[str, Any]) -> None:
+    """Under a kept epoch nobody's command goes up, and nobody waits any more once it is accepted."""
+    wiring.built().poll._refresh_seconds = 0.0  # type: ignore[union-attr]  # no waiting for the next look
+    alias, later = driving.store().database.alias, [0.0]
+    pulse = Pulse(monotonic=lambda: time.monotonic() + later[0])
+    pulse.beat("w1")
+    before = backup(alias)
+    driving.runner().obey(RollBack(by=ANNA, reason="of this the backup knows nothing"))
+    pulse.beat("w1")
+    restore(alias, before)
+
+    later[0] = BACK_SECONDS
+    pulse.beat("w1")
+    paused, _ = run("pause")
+    waits = not wiring.built().poll.is_confirmed()  # type: ignore[union-attr]
+    accepted, said = run("accept-store", "--reason", "restored on purpose")
+
+    assert (paused, waits) == (2, True)
+    assert accepted == 0, said
+    assert wiring.built().poll.is_confirmed()  # type: ignore[union-attr]
+
+
+def test_a_sender_that_waits_for_a_store_gone_back_is_not_taken_for_alive(under_way: dict[str, Any]) -> None:
+    """It sends nothing, so that a rollback need not wait for it: it tells what it saw now and then."""
+    wiring.built().poll._refresh_seconds = 0.0  # type: ignore[union-attr]  # no waiting for the next look
+    store, later = driving.store(), [0.0]
+    pulse = Pulse(monotonic=lambda: time.monotonic() + later[0])
+    pulse.beat("w1")
+    before = backup(store.database.alias)
+    driving.runner().obey(RollBack(by=ANNA, reason="of this the backup knows nothing"))
+    pulse.beat("w1")
+    restore(store.database.alias, before)
+    seen = store.senders(driving.driving().flag)[0].seen_at
+
+    later[0] = BACK_SECONDS / 2
+    pulse.beat("w1")
+
+    assert store.senders(driving.driving().flag)[0].seen_at == seen
