@@ -139,6 +139,7 @@ def write(
 
     Raises:
         StoreConflict: Somebody else changed the flags first; nothing was changed.
+        TransitionError: The store went back, and nobody has accepted it; nothing was changed.
     """
     document = expected.next(after)
     for _ in range(_TRIES):
@@ -176,7 +177,8 @@ def _written(
 
 def _entered(store: DjangoRolloutStore, key: FlagKey, *, by: Actor, reason: str, now: float) -> RolloutState:
     state = store.load(key)
-    made = step(state, ChangeFlag(by=by, reason=reason), Situation(now=now))
+    situation = Situation(now=now, senders=tuple(store.senders(key)))
+    made = step(state, ChangeFlag(by=by, reason=reason), situation)
     store.swap(made.state, made.entry, expected_version=state.version)
     return made.state
 

@@ -18,7 +18,7 @@ from rollout.django.flag_file import Change, change_in, plan_change, write_chang
 from rollout.django.management.flag import no_such_flag, percent_of
 from rollout.django.management.words import found_store, login
 from rollout.django.store import DjangoRolloutStore
-from rollout.errors import ConfigError, FlagNotFound, StoreConflict
+from rollout.errors import ConfigError, FlagNotFound, StoreConflict, TransitionError
 from rollout.events import RolloutChanged, emit
 from rollout.observers.log import LogObserver
 from rollout.percentage import NOBODY
@@ -70,6 +70,9 @@ def set_flag(order: Order) -> Answer:
         return Answer(
             code=Exit.UNREADABLE, lines=[str(error)], data={**data, "changed": False, "error": str(error)}
         )
+    except TransitionError as error:
+        lines.append(f"Nothing was changed: {error}.")
+        return Answer(code=Exit.REFUSED, lines=lines, data={**data, "changed": False, "error": str(error)})
     return Answer(lines=[*lines, "Done."], data={**data, "changed": True})
 
 

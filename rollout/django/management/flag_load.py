@@ -18,7 +18,7 @@ from rollout.django.flag_file import counted
 from rollout.django.flag_rows import Moved, StoredFlags
 from rollout.django.management.flag_change import against, not_ours
 from rollout.django.management.words import found_store, login
-from rollout.errors import ConfigError, StoreConflict
+from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.flags import FlagKey
 from rollout.observers.log import LogObserver
 from rollout.snapshot import Snapshot
@@ -60,7 +60,7 @@ def load(options: dict[str, Any]) -> Answer:
         flag_rows.write(
             store, document, expected=stored, by=Actor(name=login()), reason=reason, observer=LogObserver()
         )
-    except StoreConflict as error:
+    except (StoreConflict, TransitionError) as error:
         return Answer(code=Exit.REFUSED, lines=[*lines, f"Nothing was changed: {error}."], data=data)
     return Answer(lines=[*lines, f"Done: version {document.version}."], data={**data, "changed": True})
 

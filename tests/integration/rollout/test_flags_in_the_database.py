@@ -21,6 +21,7 @@ from rollout.errors import StoreConflict
 from rollout.events import Fact
 from rollout.flags import FlagKey
 from rollout.journal import replay, verify
+from rollout.percentage import Percentage
 from rollout.rollout_state import State
 from tests.integration.django.project import FLAG, project
 from tests.integration.rollout.commands import run, run_json
@@ -218,6 +219,21 @@ def test_of_many_writers_each_version_has_one(owned: str, document: Path) -> Non
     assert flag_rows.read(store).version == 8
     assert [each.cause for each in store.journal(KEY)] == [CAUSE, CAUSE]
     assert verify(store.journal(KEY)) == store.load(KEY).head
+
+
+def test_in_a_store_that_went_back_no_flag_is_changed(owned: str, document: Path) -> None:
+    """A person decides about that first: a row more could hide it, and let in what was rolled back."""
+    run("flag", "load", str(document))
+    driving.store().beat("w1", {KEY: 9}, lease_seconds=3.0)
+
+    said = [run("flag", "set", FLAG, "25"), run("flag", "load", str(document), "--dry-run")]
+    document.write_text(document.read_text().replace('"5"', '"25"'))
+    said.append(run("flag", "load", str(document)))
+
+    assert [code for code, _ in said] == [2, 0, 2]
+    assert all("senders have seen 9" in said[each][1] for each in (0, 2))
+    assert len(driving.store().journal(KEY)) == 1
+    assert flag_rows.read(driving.store()).flags.flags[KEY].percentage == Percentage.parse("5")
 
 
 def test_a_rollout_that_was_written_meanwhile_is_tried_again(
