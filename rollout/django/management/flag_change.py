@@ -181,6 +181,10 @@ def against(flags: FlagSet, old: Snapshot | None) -> tuple[list[str], list[str]]
             errors.append(f"flags.{key}: another salt or algorithm would deal every unit again")
         elif (flag.percentage or NOBODY) < (was.percentage or NOBODY):
             notes.append(f"flags.{key}: {percent_of(was)} -> {percent_of(flag)}: units would go out")
+        elif was.enabled and not flag.enabled:
+            notes.append(f"flags.{key}: would be disabled, and closed for everybody")
+        elif flag.forced_off - was.forced_off or was.forced_on - flag.forced_on:
+            notes.append(f"flags.{key}: more forced off, or fewer forced on: units would go out")
     notes.extend(
         f"flags.{key}: would be gone, and closed for everybody" for key in old.flags if key not in flags.flags
     )

@@ -119,6 +119,29 @@ def test_what_drops_units_takes_a_word(owned: str, document: Path) -> None:
     assert share() == 4
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"enabled": False}, {"forced_off": ["8"]}, {"forced_on": []}],
+    ids=["disabled", "forced off", "not forced on"],
+)
+def test_units_that_go_out_at_the_same_percentage_take_a_word_too(
+    owned: str, document: Path, change: dict[str, Any]
+) -> None:
+    """They are out as surely as by a lower one."""
+    content = json.loads(document.read_text())
+    content["flags"][FLAG]["forced_on"] = ["7"]
+    document.write_text(json.dumps(content))
+    run("flag", "load", str(document))
+    content["flags"][FLAG] |= change
+    document.write_text(json.dumps(content))
+
+    refused, told = run("flag", "load", str(document))
+    done, _ = run("flag", "load", str(document), "--yes")
+
+    assert (refused, done) == (2, 0)
+    assert f"flags.{FLAG}: " in told
+
+
 @pytest.mark.parametrize("change", [{"salt": "new"}, {"percentage": "five"}], ids=["salt", "bad"])
 def test_what_would_not_be_put_in_force_is_not_stored(
     owned: str, document: Path, change: dict[str, str]
