@@ -96,6 +96,8 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
 _ISSUING = frozenset(
     {Cause.BREACHED, Cause.ROLL_BACK, Cause.KILLED, Cause.ISSUED_AGAIN, Cause.STORE_ACCEPTED}
 )
+# Remarks in the journal: the state stays where it is, and for the reason for which it is there.
+_REMARKS = frozenset({Cause.TRIP_CLEARED, Cause.FLAG_CHANGED})
 _BEGINNING = frozenset({Cause.START, Cause.PASSED, Cause.ADVANCED})
 _NOBODY_ANY_MORE = Change(ceiling=NOBODY)
 _NOTHING = Change()
@@ -241,14 +243,16 @@ def _move(
 ) -> Step:
     """Go along one arrow: a new version, a new epoch where senders must obey something, one entry."""
     now, target = situation.now, TRANSITIONS[state.state, cause]
+    said = clean_reason(reason)
+    why, who = (state.reason, state.actor) if cause in _REMARKS else (said, by.name)
     after = replace(
         state,
         version=_next_version(state, situation),
         state=target,
         ceiling=state.ceiling if change.ceiling is None else change.ceiling,
         killed=state.killed if change.killed is None else change.killed,
-        reason=clean_reason(reason),
-        actor=by.name,
+        reason=why,
+        actor=who,
         plan=state.plan if change.plan is None else change.plan,
         approvals=state.approvals if change.approvals is None else change.approvals,
         stage_entered_at=now if change.enters else state.stage_entered_at,
@@ -257,9 +261,10 @@ def _move(
     if cause in _ISSUING or _obeyed(after) != _obeyed(state):
         after = replace(after, epoch=max(state.epoch, situation.seen_epoch) + 1, epoch_at=now)
     verdict = situation.usable_verdict(state)
-    entry = entry_of(state, after, by=by, cause=cause.value, at=now, verdict=verdict)
+    entry = entry_of(state, after, by=by, reason=said, cause=cause.value, at=now, verdict=verdict)
+    told = f"{_told(state, after)} by {entry.actor}: {entry.reason or 'no reason given'}"
     after = replace(after, head=entry.hash)
-    return Step(state=after, entry=entry, actions=_actions(state, after, cause, situation))
+    return Step(state=after, entry=entry, actions=_actions(state, after, cause, situation, told=told))
 
 
 def _next_version(state: RolloutState, situation: Situation) -> int:
@@ -285,14 +290,14 @@ def _obeyed(state: RolloutState) -> tuple[object, ...]:
 
 
 def _actions(
-    before: RolloutState, after: RolloutState, cause: Cause, situation: Situation
+    before: RolloutState, after: RolloutState, cause: Cause, situation: Situation, *, told: str
 ) -> tuple[Action, ...]:
     found: list[Action] = []
     if after.epoch != before.epoch:
         found.append(SetCeiling(percentage=after.ceiling, epoch=after.epoch, shadow=after.is_shadow))
     if after.rate_per_second != before.rate_per_second:
         found.append(SetRate(per_second=after.rate_per_second))
-    found.append(Tell(what=after.state.value, text=_told(before, after)))
+    found.append(Tell(what=after.state.value, text=told))
     note = situation.cohort_note()
     if note and cause in _BEGINNING:
         found.append(Tell(what="COHORT", text=f"{after.flag} at {after.ceiling} %: {note}"))
@@ -303,7 +308,7 @@ def _actions(
 
 def _told(before: RolloutState, after: RolloutState) -> str:
     old, new = (f"{each.state} at {_shown(each)}" for each in (before, after))
-    return f"{after.flag}: {old} -> {new} by {after.actor}: {after.reason or 'no reason given'}"
+    return f"{after.flag}: {old} -> {new}"
 
 
 def _shown(state: RolloutState) -> str:

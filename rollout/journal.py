@@ -122,11 +122,20 @@ def entry_of(
     after: RolloutState,
     *,
     by: Actor,
+    reason: str,
     cause: str,
     at: float,
     verdict: Verdict | None = None,
 ) -> JournalEntry:
-    """Return the entry that tells how *before* became *after*, chained to the last entry of *before*."""
+    """Return the entry that tells how *before* became *after*, chained to the last entry of *before*.
+
+    Args:
+        by: Who.
+        reason: Why, in one line.
+        cause: Which arrow.
+        at: When, epoch seconds.
+        verdict: What it rests on.
+    """
     old, new = state_text.as_dict(before), state_text.as_dict(after)
     told = [
         key for key in new if key not in _UNTOLD and (old[key] != new[key] or key in ("state", "ceiling"))
@@ -138,7 +147,7 @@ def entry_of(
         actor=by.name,
         authenticated=by.authenticated,
         cause=cause,
-        reason=after.reason,
+        reason=reason,
         before={key: old[key] for key in told},
         after={key: new[key] for key in told},
         evidence=None if verdict is None else verdict.as_dict(),

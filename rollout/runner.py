@@ -226,8 +226,8 @@ class Runner:
             from_bp=_basis_points(state),
             to_bp=_basis_points(made.state),
             state=made.state.state.value,
-            actor=made.state.actor,
-            reason=made.state.reason,
+            actor=made.entry.actor,
+            reason=made.entry.reason,
         )
         emit(self._observer, changed)
         version, head = made.state.version, made.state.head

@@ -17,8 +17,8 @@ from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError, StoreConflict
 from rollout.events import JournalGrew, Observer, RolloutChanged, emit
 from rollout.flags import FlagKey
+from rollout.journal import JournalEntry
 from rollout.percentage import NOBODY, Percentage
-from rollout.rollout_state import RolloutState
 from rollout.situation import Situation
 from rollout.sources.schema import FlagSet, dumps, loads_json
 
@@ -152,14 +152,14 @@ def write(
             break
     else:
         raise StoreConflict("the rollout as it was read", "another, at each of several tries")
-    for each, state in told:
-        _tell(each, state, observer)
+    for each, entry in told:
+        _tell(each, entry, observer)
     return document
 
 
 def _written(
     store: DjangoRolloutStore, document: FlagSet, *, expected: StoredFlags, by: Actor, reason: str
-) -> list[tuple[Moved, RolloutState]]:
+) -> list[tuple[Moved, JournalEntry]]:
     with store.database.transaction() as cursor:
         now = store.database.now(cursor)
         row: list[int | float | str] = [document.version, dumps(document), now]
@@ -175,23 +175,24 @@ def _written(
         ]
 
 
-def _entered(store: DjangoRolloutStore, key: FlagKey, *, by: Actor, reason: str, now: float) -> RolloutState:
+def _entered(store: DjangoRolloutStore, key: FlagKey, *, by: Actor, reason: str, now: float) -> JournalEntry:
     state = store.load(key)
     situation = Situation(now=now, senders=tuple(store.senders(key)))
     made = step(state, ChangeFlag(by=by, reason=reason), situation)
+    assert made.entry is not None  # a flag that moves is always worth one
     store.swap(made.state, made.entry, expected_version=state.version)
-    return made.state
+    return made.entry
 
 
-def _tell(moved: Moved, state: RolloutState, observer: Observer) -> None:
+def _tell(moved: Moved, entry: JournalEntry, observer: Observer) -> None:
     old, new = (NOBODY if each is None else each for each in (moved.before, moved.after))
     changed = RolloutChanged(
-        flag=state.flag,
+        flag=entry.flag,
         from_bp=old.basis_points,
         to_bp=new.basis_points,
         state="manual",
-        actor=state.actor,
-        reason=state.reason,
+        actor=entry.actor,
+        reason=entry.reason,
     )
     emit(observer, changed)
-    emit(observer, JournalGrew(flag=state.flag, version=state.version, head=state.head))
+    emit(observer, JournalGrew(flag=entry.flag, version=entry.version, head=entry.hash))

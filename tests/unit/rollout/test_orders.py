@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rollout.actor import Actor
 from rollout.commands import (
     AcceptStore,
     Advance,
@@ -13,6 +14,7 @@ from rollout.commands import (
     Kill,
     Replan,
     Resume,
+    RollBack,
     SetPercentage,
     Start,
     Unkill,
@@ -211,6 +213,21 @@ def test_a_change_of_the_flag_is_a_row_and_raises_no_ceiling() -> None:
         before.epoch,
     )
     assert driven.entries[-1].reason == "the flag's own percentage, 5 % -> 100 %"
+
+
+@pytest.mark.parametrize("remark", [ClearTrip, ChangeFlag])
+def test_a_remark_leaves_why_the_rollout_stands_where_it_stands(remark: type[ClearTrip | ChangeFlag]) -> None:
+    """The journal has the remark; the state, and what ROLLED_BACK will say, the reason of the rollback."""
+    ben, driven = Actor(name="user:18", authenticated=True), Driven().at(State.RUNNING)
+    driven.do(RollBack(by=ANNA, reason="5xx everywhere"))
+
+    made = driven.do(remark(by=ben, reason="something else"))
+    driven.tick()
+
+    assert (driven.entries[-2].actor, driven.entries[-2].reason) == (ben.name, "something else")
+    assert any("by user:18: something else" in str(action) for action in made.actions)
+    assert driven.state.state is State.ROLLED_BACK
+    assert driven.state.reason.endswith("5xx everywhere")
 
 
 def test_unkill_needs_something_to_put_back_and_a_reason() -> None:
