@@ -97,7 +97,9 @@ class CeleryWorld:
     def send(self, task: str, *args: object, **more: Any) -> None:
         """Put a message into the queue, as anybody could who can reach the broker."""
         with self.app() as app:
-            app.send_task(task, args=args, queue=self.queue, retry=False, ignore_result=True, **more)
+            # Tried again: a broker under load may reset a connection that was opened a moment ago.
+            policy = {"max_retries": 5, "interval_start": 0.1}
+            app.send_task(task, args=args, queue=self.queue, retry_policy=policy, ignore_result=True, **more)
 
     def send_raw(self, body: bytes, *, content_type: str = "application/json") -> None:
         """Put anything into the queue."""
