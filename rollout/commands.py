@@ -140,7 +140,7 @@ class Replan(_PersonsWord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptStore(_PersonsWord):
-    """A store that went back is right as it stands: go on from there. Needs a reason."""
+    """The store is right as it stands, though it may have gone back: go on from there. Needs a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

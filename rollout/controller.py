@@ -247,7 +247,7 @@ def _move(
     why, who = (state.reason, state.actor) if cause in _REMARKS else (said, by.name)
     after = replace(
         state,
-        version=_next_version(state, situation),
+        version=_next_version(state, situation, cause),
         state=target,
         ceiling=state.ceiling if change.ceiling is None else change.ceiling,
         killed=state.killed if change.killed is None else change.killed,
@@ -267,13 +267,15 @@ def _move(
     return Step(state=after, entry=entry, actions=_actions(state, after, cause, situation, told=told))
 
 
-def _next_version(state: RolloutState, situation: Situation) -> int:
-    """The next one; after a store went back, one that nobody can have seen.
+def _next_version(state: RolloutState, situation: Situation, cause: Cause) -> int:
+    """The next one; after a store went back, and where a person accepts one, one that nobody can have seen.
 
-    What was written since the backup is not known any more. But versions begin at 1 and grow by one with each
-    write, a few a second, so that the milliseconds since 1970 are beyond all of them, today and next time.
+    Who accepts need not show that it went back: senders that have seen a higher version wait, and may not
+    have told of it. What was written since the backup is not known any more. But versions begin at 1 and grow
+    by one with each write, a few a second, so that the milliseconds since 1970 are beyond all of them, today
+    and next time.
     """
-    if not situation.went_back(state):
+    if cause is not Cause.STORE_ACCEPTED and not situation.went_back(state):
         return state.version + 1
     return max(state.version, situation.seen_version, int(situation.now * 1_000)) + 1
 

@@ -78,7 +78,8 @@ def ordered(state: RolloutState, command: commands.Spoken, situation: Situation)
         case commands.Unkill():
             return _unkill(state, command)
         case commands.AcceptStore():
-            return _accept_store(state, command, situation)
+            _need_reason(command)
+            return Order(cause=Cause.STORE_ACCEPTED, change=Change(stops_clock=True))
         case commands.ClearTrip():
             _need_reason(command)
             return Order(cause=Cause.TRIP_CLEARED)
@@ -166,13 +167,6 @@ def _unkill(state: RolloutState, command: commands.Unkill) -> Order:
         raise _refused(state, command, "the kill switch is not pulled")
     _need_reason(command)
     return Order(cause=Cause.UNKILLED, change=Change(killed=False))
-
-
-def _accept_store(state: RolloutState, command: commands.AcceptStore, situation: Situation) -> Order:
-    if not situation.went_back(state):
-        raise _refused(state, command, "the store did not go back")
-    _need_reason(command)
-    return Order(cause=Cause.STORE_ACCEPTED, change=Change(stops_clock=True))
 
 
 def _next(state: RolloutState, command: commands.Spoken, situation: Situation) -> Stage:

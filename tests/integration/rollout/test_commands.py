@@ -134,7 +134,6 @@ def test_a_process_that_dies_at_a_way_up_leaves_the_lower_cap_in_force(
         pytest.param(("set", "5", "--reason", "x"), 2, "possible only while", id="set"),
         pytest.param(("set", "101", "--reason", "x"), 2, "not a number from 0 to 100", id="no-percentage"),
         pytest.param(("replan",), 2, "possible only while", id="replan"),
-        pytest.param(("accept-store", "--reason", "x"), 2, "did not go back", id="accept-store"),
         pytest.param(("unkill", "--reason", " "), 2, "--reason must not be empty", id="no-reason"),
         pytest.param(("start", "--actor", "anna@example.com"), 2, "--actor: must be an id", id="address"),
         pytest.param(("start", "--actor", "rollout"), 2, "the machine's own name", id="machine"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -60,6 +61,25 @@ def test_a_person_accepts_what_a_sender_has_seen_go_back(under_way: dict[str, An
     assert (paused, waits) == (2, True)
     assert accepted == 0, said
     assert wiring.built().poll.is_confirmed()  # type: ignore[union-attr]
+
+
+def test_a_backup_of_the_same_epoch_is_accepted_too(under_way: dict[str, Any]) -> None:
+    """Only the version went back, which no heartbeat tells: senders wait for it until a person accepts."""
+    poll, store = wiring.built().poll, driving.store()
+    assert poll is not None
+    poll._refresh_seconds = 0.0  # no waiting for the next look
+    before = backup(store.database.alias)
+    state = store.load(driving.driving().flag)
+    store.swap(replace(state, version=state.version + 1), expected_version=state.version)  # as a tick does
+    seen = poll.is_confirmed()
+    restore(store.database.alias, before)
+
+    waits = not poll.is_confirmed()
+    accepted, said = run("accept-store", "--reason", "restored on purpose")
+
+    assert (seen, waits) == (True, True)
+    assert accepted == 0, said
+    assert poll.is_confirmed()
 
 
 def test_a_sender_that_waits_for_a_store_gone_back_is_not_taken_for_alive(under_way: dict[str, Any]) -> None:

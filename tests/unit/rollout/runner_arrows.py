@@ -17,7 +17,7 @@ from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, HOLD, PASS, SPO
 from tests.unit.rollout.runner_world import Crash, DyingStore, World
 
 #: Followed a second time, these make a second entry of the same content; all others say that it is done.
-REPEATABLE = frozenset({Cause.SET, Cause.TRIP_CLEARED, Cause.FLAG_CHANGED})
+REPEATABLE = frozenset({Cause.SET, Cause.TRIP_CLEARED, Cause.FLAG_CHANGED, Cause.STORE_ACCEPTED})
 #: More than a runner's lease of 30 s.
 LEASE_OVER_SECONDS = 31.0
 NEVER = -1
