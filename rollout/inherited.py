@@ -47,7 +47,7 @@ def is_inherited(provider: FeatureProvider) -> bool:
 def _note() -> None:
     """Remember what is set now: in a child it would be too late to ask under a lock that nobody releases."""
     global _before_fork  # noqa: PLW0603 (one per process, replaced in one assignment)
-    found = (api.get_client(domain).provider for domain in tuple(_domains))
+    found = [api.get_client(domain).provider for domain in tuple(_domains)]
     _before_fork = tuple(each for each in found if not _survives(each))
 
 
@@ -62,7 +62,10 @@ def _inherit() -> None:
 
 
 def _survives(provider: FeatureProvider) -> bool:
-    return type(provider) in _THREADLESS or getattr(provider, "survives_fork", False) is True
+    try:
+        return type(provider) in _THREADLESS or getattr(provider, "survives_fork", False) is True
+    except Exception:  # noqa: BLE001 (anybody's code, and a hook before a fork must come to its end)
+        return False
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)

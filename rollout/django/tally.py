@@ -74,9 +74,10 @@ class Tally:
         with suppress(Exception):  # the database is away: the counts stay
             if event_loop.is_running():
                 return
-            if connections[table.database.alias].in_atomic_block:
+            connection = connections[table.database.alias]
+            if connection.in_atomic_block:
                 transaction.on_commit(self._flush, using=table.database.alias, robust=True)
-            else:
+            elif connection.get_autocommit():  # else the caller commits by hand, and we cannot tell when
                 self._flush()
 
     def _flush(self) -> None:

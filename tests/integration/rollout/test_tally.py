@@ -65,6 +65,21 @@ def test_inside_a_transaction_it_waits_for_the_commit(world: World) -> None:
     assert (inside, len(rows())) == ([], 1)
 
 
+def test_where_the_caller_commits_by_hand_it_waits_for_another_time(world: World) -> None:
+    """His rollback would take the counts along, and nobody is told when he commits."""
+    tally = Tally()
+    tally.count(of_envelope())
+    transaction.set_autocommit(False, using=world.alias)
+
+    tally.flush_soon(at_once=True)
+    transaction.rollback(using=world.alias)
+    transaction.set_autocommit(True, using=world.alias)
+    lost = rows()
+    tally.flush_soon(at_once=True)
+
+    assert (lost, len(rows())) == ([], 1)
+
+
 def test_a_write_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The counts are there for the next time."""
     tally = Tally()

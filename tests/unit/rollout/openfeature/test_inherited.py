@@ -17,6 +17,15 @@ from tests.unit.rollout.openfeature.provider_world import provider as ours
 from tests.unit.rollout.openfeature.test_remote import DOMAIN, KEY, Scripted, flags
 
 
+class Hostile(Scripted):
+    """One that cannot even be asked."""
+
+    @property
+    def survives_fork(self) -> bool:
+        """Fail."""
+        raise OSError("hostile")
+
+
 class Following(InMemoryProvider):
     """A child of a provider without threads may have one."""
 
@@ -42,6 +51,7 @@ def in_force(provider: AbstractProvider) -> AbstractProvider:
     ("made", "expected"),
     [
         pytest.param(Scripted, True, id="anybodys"),
+        pytest.param(Hostile, True, id="hostile"),
         pytest.param(lambda: Following({}), True, id="child-of-in-memory"),
         pytest.param(lambda: InMemoryProvider({}), False, id="in-memory"),
         pytest.param(NoOpProvider, False, id="no-op"),
