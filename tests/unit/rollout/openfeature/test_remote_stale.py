@@ -249,3 +249,17 @@ def test_closed_it_leaves_nothing_with_the_sdk(provider: Scripted) -> None:
     assert not any(_event_support._global_handlers.values())
     assert not _event_support._client_handlers
     assert still
+
+
+@pytest.mark.usefixtures("_told_at_once")
+def test_another_providers_being_ready_ends_no_spell_of_this_one(provider: Scripted) -> None:
+    """The handlers hear of every provider of the process."""
+    now = Now()
+    asked = flags(monotonic=now)
+    asked.decide(KEY, 101)
+    provider.emit_provider_stale(ProviderEventDetails())
+    now.seconds = 31.0
+
+    api.set_provider_and_wait(Scripted(), "another-domain")
+
+    assert asked.decide(KEY, 101).detail == "openfeature stale: for 31 s"
