@@ -38,6 +38,11 @@ class Counted:
     gained: int
     lost: int
 
+    def __str__(self) -> str:
+        """The change as a person is told it."""
+        moved = f"{self.gained} come in and {self.lost} go out"
+        return f"of {self.units} units {moved}: {self.before} -> {self.after}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:

@@ -8,7 +8,7 @@ its journal row in the same transaction. Explained in docs/explanation/flags-in-
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rollout.actor import Actor
 from rollout.commands import ChangeFlag
@@ -44,18 +44,14 @@ _REPLACE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFlags:
-    """What the row holds: its version, -1 where there is no row, and the document."""
+    """What the row holds: its version, -1 where there is no row, the document, and what that says.
+
+    The flags are none where the document cannot be read.
+    """
 
     version: int = -1
     text: bytes = b""
-
-    @property
-    def flags(self) -> FlagSet:
-        """What it says; nothing where it cannot be read."""
-        try:
-            return loads_json(self.text, origin=ORIGIN)
-        except ConfigError:
-            return FlagSet()
+    flags: FlagSet = field(default_factory=FlagSet)
 
     def next(self, after: FlagSet) -> FlagSet:
         """Return *after* as the document that follows this one."""
@@ -103,7 +99,13 @@ def read(store: DjangoRolloutStore) -> StoredFlags:
     with store.database.reading() as cursor:
         cursor.execute(_READ, [store.environment])
         found = cursor.fetchone()
-    return StoredFlags() if found is None else StoredFlags(version=found[0], text=found[1].encode())
+    if found is None:
+        return StoredFlags()
+    version, text = found[0], found[1].encode()
+    try:
+        return StoredFlags(version=version, text=text, flags=loads_json(text, origin=ORIGIN))
+    except ConfigError:
+        return StoredFlags(version=version, text=text)
 
 
 def moves(before: FlagSet, after: FlagSet) -> dict[FlagKey, Moved]:

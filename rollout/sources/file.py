@@ -21,7 +21,7 @@ from weakref import WeakSet
 from rollout.errors import ConfigError
 from rollout.snapshot import Snapshot
 from rollout.sources.lastgood import LastGood
-from rollout.sources.schema import loads_json, loads_toml
+from rollout.sources.schema import loader_of
 
 __all__ = ["MAX_BYTES", "FileSource"]
 
@@ -55,7 +55,7 @@ class FileSource:
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         self.path = os.path.abspath(path)
-        self._loads = loads_toml if self.path.lower().endswith(".toml") else loads_json
+        self._loads = loader_of(self.path)
         self._clock = clock
         self._last = LastGood(self.path)
         self._stamp: _Stamp | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rollout.bucketing import ALGORITHMS
 from rollout.errors import ConfigError
@@ -32,7 +32,17 @@ from rollout.sources.dump import SCHEMA, FlagSet, checksum, dumps
 from rollout.sources.syntax import RefusedNumber, read_json, read_toml
 from rollout.variants import value_of
 
-__all__ = ["SCHEMA", "FlagSet", "checksum", "dumps", "loads_json", "loads_toml", "parse", "parse_flag"]
+__all__ = [
+    "SCHEMA",
+    "FlagSet",
+    "checksum",
+    "dumps",
+    "loader_of",
+    "loads_json",
+    "loads_toml",
+    "parse",
+    "parse_flag",
+]
 
 _FILE_KEYS = ("schema", "version", "flags", "checksum")
 _FLAG_KEYS = (
@@ -65,6 +75,19 @@ def loads_json(text: str | bytes, *, origin: str = "JSON") -> FlagSet:
 def loads_toml(text: str | bytes, *, origin: str = "TOML") -> FlagSet:
     """Read a configuration written in TOML; see `loads_json`."""
     return parse(read_toml(text, origin=origin), origin=origin)
+
+
+class Loader(Protocol):
+    """Reads a configuration's text; *origin* names it in errors."""
+
+    def __call__(self, text: str | bytes, *, origin: str = ...) -> FlagSet:
+        """Return what it says; raise ConfigError where it is no configuration."""
+        ...
+
+
+def loader_of(path: str) -> Loader:
+    """Return what reads the text of the file *path*: `.toml` is TOML, anything else JSON."""
+    return loads_toml if path.lower().endswith(".toml") else loads_json
 
 
 def parse(data: object, *, origin: str) -> FlagSet:

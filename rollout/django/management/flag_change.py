@@ -24,7 +24,7 @@ from rollout.observers.log import LogObserver
 from rollout.percentage import NOBODY
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.env import variable_of
-from rollout.sources.schema import FlagSet, loads_json, loads_toml
+from rollout.sources.schema import FlagSet, loader_of
 from webhooks_core.django.answer import Answer, Exit
 
 
@@ -133,7 +133,7 @@ def lint(path: str | None) -> Answer:
         return not_ours(found)
     try:
         text = Path(file).read_bytes()
-        flags = (loads_toml if file.lower().endswith(".toml") else loads_json)(text, origin=file)
+        flags = loader_of(file)(text, origin=file)
     except OSError as error:
         return Answer(
             code=Exit.UNREADABLE,
@@ -213,8 +213,7 @@ def _told(change: Change, units: str | None) -> tuple[list[str], dict[str, objec
         except Exception as error:  # noqa: BLE001 - a project's own code; the change itself does not need it
             lines.append(f"  the units could not be counted: {units} failed ({type(error).__name__})")
             return lines, {**data, "units": None}
-        moved = f"{counted.gained} come in and {counted.lost} go out"
-        lines.append(f"  of {counted.units} units {moved}: {counted.before} -> {counted.after}")
+        lines.append(f"  {counted}")
         data |= {
             "units": counted.units,
             "gained": counted.gained,

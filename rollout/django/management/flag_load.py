@@ -22,7 +22,7 @@ from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.flags import FlagKey
 from rollout.observers.log import LogObserver
 from rollout.snapshot import Snapshot
-from rollout.sources.schema import FlagSet, loads_json, loads_toml
+from rollout.sources.schema import FlagSet, loader_of
 from webhooks_core.django.answer import Answer, Exit
 
 __all__ = ["load"]
@@ -70,7 +70,7 @@ def _read(file: str) -> FlagSet:
         text = Path(file).read_bytes()
     except OSError as error:
         raise ConfigError(file, f"cannot be read: {error.strerror}") from None
-    return (loads_toml if file.lower().endswith(".toml") else loads_json)(text, origin=file)
+    return loader_of(file)(text, origin=file)
 
 
 def _refusal(errors: list[str], drops: list[str], options: dict[str, Any]) -> str:
@@ -92,11 +92,7 @@ def _told(moved: dict[FlagKey, Moved], units: str | None, *, before: FlagSet, af
     for key, each in moved.items():
         lines.append(f"{key}: {each}")
         if known is not None:
-            found = counted(key, known, before=before, after=after)
-            lines.append(
-                f"  of {found.units} units {found.gained} come in and {found.lost} go out:"
-                f" {found.before} -> {found.after}"
-            )
+            lines.append(f"  {counted(key, known, before=before, after=after)}")
     return lines
 
 
