@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 
+from tests.waiting import PATIENCE_SECONDS, until
 from webhooks_core.engines.celery import CeleryHint, queue_name
 
 ROOT = Path(__file__).parents[1]
 RABBITMQ = os.environ.get("ROLLOUT_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
-PATIENCE_SECONDS = 30.0
 
 
 @dataclass
@@ -134,16 +133,3 @@ def celery_world(broker: str, database: dict[str, Any], port: int, folder: Path)
         yield world
     finally:
         world.close()
-
-
-def until(
-    holds: Callable[[], object],
-    *,
-    seconds: float = PATIENCE_SECONDS,
-    or_else: Callable[[], object] = lambda: "nothing happened",
-) -> None:
-    """Wait for *holds*, looking often; fail after *seconds* with what *or_else* says."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, or_else()
-        time.sleep(0.02)

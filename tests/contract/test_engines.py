@@ -18,9 +18,10 @@ from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases, engine_project
-from tests.celery_process import RABBITMQ, CeleryWorld, celery_world, until
+from tests.celery_process import RABBITMQ, CeleryWorld, celery_world
 from tests.redis_server import own_server
 from tests.scripted_receiver import Scripted, scripted
+from tests.waiting import until
 from webhooks_core.breaker import Force, ForcedMode
 from webhooks_core.delivery import Delivery, Settlement
 from webhooks_core.django import wiring, working

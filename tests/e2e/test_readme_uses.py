@@ -21,6 +21,7 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 
 from rollout.django import conf, gate
 from tests.integration.django.project import FLAG, KILL_FILE, project
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to" / "gate-by-another-provider.md"
@@ -111,22 +112,14 @@ def by_flagd(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Callable[[str]
     def change(command: str) -> None:
         before = who_is_in()
         write_flagd(file, int(shlex.split(command, comments=True)[-1]))
-        wait_until(lambda: who_is_in() != before)
+        until(lambda: who_is_in() != before, seconds=PATIENCE_SECONDS)
 
     with in_force(rollout):
-        wait_until(
-            lambda: bool(who_is_in())
+        until(
+            lambda: bool(who_is_in()), seconds=PATIENCE_SECONDS
         )  # the first question has the provider made, and nobody waits for it
         yield change
     api.shutdown()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Look often."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < end, "nothing changed"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

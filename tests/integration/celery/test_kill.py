@@ -12,8 +12,8 @@ import pytest
 from django.db import connections
 
 from tests import engine_project
-from tests.celery_process import until
 from tests.integration.celery.conftest import Place
+from tests.waiting import until
 from webhooks_core.delivery import Delivery
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.endpoint import EndpointId

@@ -19,8 +19,8 @@ from rollout.django import driving
 from rollout.rollout_state import RolloutState
 from rollout.rollout_state import State as Rollout
 from tests import engine_project
-from tests.celery_process import until
 from tests.integration.celery.conftest import Place
+from tests.waiting import until
 from webhooks_core.delivery import Delivery
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.endpoint import EndpointId

@@ -12,10 +12,11 @@ import pytest
 
 from rollout.openfeature import transaction
 from rollout.testing import override_flag
-from tests.celery_process import RABBITMQ, CeleryWorld, celery_world, until
+from tests.celery_process import RABBITMQ, CeleryWorld, celery_world
 from tests.integration.celery.conftest import broker_of
 from tests.integration.openfeature import celery_tasks
 from tests.integration.openfeature.celery_tasks import FLAG, MEMBER, Broken
+from tests.waiting import until
 
 Heard = dict[str, Any]
 NOBODY = (False, False, "TARGETING_KEY_MISSING")

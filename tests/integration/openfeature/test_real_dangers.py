@@ -15,6 +15,7 @@ from openfeature.provider import ProviderStatus
 
 from rollout import Decision, ErrorCode, FlagKey, KillFile, Reason
 from rollout.remote import Remote, RemoteFlags
+from tests import waiting
 from tests.integration.openfeature.peers import FLAG, Flagd, LaunchDarkly
 
 KEY, DOMAIN = FlagKey("tournament-webhooks"), "peer"
@@ -56,10 +57,8 @@ def until(asked: RemoteFlags, holds: Callable[[Decision], bool]) -> Decision:
 
 def status_becomes(wanted: ProviderStatus) -> None:
     """Wait for what the SDK knows of the provider."""
-    end, client = time.monotonic() + 10, api.get_client(DOMAIN)
-    while client.get_provider_status() is not wanted:
-        assert time.monotonic() < end, client.get_provider_status()
-        time.sleep(0.005)
+    status = api.get_client(DOMAIN).get_provider_status
+    waiting.until(lambda: status() is wanted, seconds=10, or_else=status)
 
 
 @pytest.mark.parametrize(

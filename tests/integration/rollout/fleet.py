@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -18,6 +17,7 @@ from rollout.django import driving
 from tests.integration.outbox.conftest import World
 from tests.integration.rollout import processes
 from tests.integration.rollout.conftest import settings_of
+from tests.waiting import until
 
 WORKERS = 4
 #: How often a switch is flipped; where somebody says how often, the bounds are strict.
@@ -55,7 +55,7 @@ def busy_fleet(world: World, kill_file: Path, **changes: Any) -> Iterator[World]
             processes.start(world, kill_file, "webhooks", "worker", "--name", name, LOGGING=SILENT, **changes)
         feed = Feed(world)
         feed.start()
-        wait_for(lambda: len(driving.store().senders(driving.driving().flag)) == WORKERS)
+        until(lambda: len(driving.store().senders(driving.driving().flag)) == WORKERS)
         try:
             yield world
         finally:
@@ -63,15 +63,7 @@ def busy_fleet(world: World, kill_file: Path, **changes: Any) -> Iterator[World]
             feed.join()
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
-    """Wait until *condition* holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def wait_until_busy(world: World) -> None:
     """Wait until each worker can have sent something again."""
     before = world.receiver.requests
-    wait_for(lambda: world.receiver.requests > before + 5 * WORKERS)
+    until(lambda: world.receiver.requests > before + 5 * WORKERS)

@@ -17,7 +17,8 @@ import pytest
 from rollout.commands import Kill, Start, Unkill
 from rollout.django import driving
 from tests.integration.outbox.conftest import World
-from tests.integration.rollout.fleet import ANNA, ARRIVING_SECONDS, BY_HAND, FLIPS, busy_fleet, wait_for
+from tests.integration.rollout.fleet import ANNA, ARRIVING_SECONDS, BY_HAND, FLIPS, busy_fleet
+from tests.waiting import until
 
 #: Contract §10: from the command's return to the last decision to start an attempt.
 BOUND_SECONDS = 1.0
@@ -47,10 +48,10 @@ def test_every_flip_reaches_every_worker_within_a_second(
     flips = FLIPS if fleet.outbox.database.is_postgres else FLIPS // 5
     for number in range(flips):
         before = fleet.receiver.requests
-        wait_for(lambda: fleet.receiver.requests > before)  # noqa: B023 - asked at once
+        until(lambda: fleet.receiver.requests > before)  # noqa: B023 - asked at once
         runner.obey(Kill(by=ANNA, reason=f"flip {number}"))
         committed = time.monotonic()
-        wait_for(acknowledged)
+        until(acknowledged)
         took.append(time.monotonic() - committed)
         time.sleep(ARRIVING_SECONDS)
         seen = fleet.receiver.requests

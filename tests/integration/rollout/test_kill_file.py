@@ -25,10 +25,10 @@ from tests.integration.rollout.fleet import (
     BY_HAND,
     FLIPS,
     busy_fleet,
-    wait_for,
     wait_until_busy,
 )
 from tests.redis_server import own_server
+from tests.waiting import until
 
 #: Contract §10: the last decision to start an attempt after the command's return, p100.
 BOUND_SECONDS = 1.0
@@ -55,7 +55,7 @@ def rolloutctl(verb: str, kill_file: Path, *, reason: str = "on") -> float:
 
 def late_by(world: World, returned: float, *, listen_seconds: float) -> float:
     """How long after *returned* the last request came, having listened for so long."""
-    wait_for(lambda: time.monotonic() > returned + listen_seconds)
+    until(lambda: time.monotonic() > returned + listen_seconds)
     return world.receiver.last_at - returned - ARRIVING_SECONDS
 
 
