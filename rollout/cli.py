@@ -11,15 +11,13 @@ import argparse
 import getpass
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rollout.errors import ConfigError, KillFileStuck
-from rollout.sources.kill import DEFAULT_PATH, VARIABLE, KillFile
+from rollout.sources.kill import DEFAULT_PATH, VARIABLE, KillFile, note
 from rollout.sources.trip import Tripwire
 
 __all__ = ["main", "parser"]
@@ -51,13 +49,17 @@ def main(
     if options.verb == "plan":
         return _print(_lint(options.plan), as_json=options.json)
     kill = KillFile(options.file or None)
-    if options.verb == "status":
+    relative = options.file and not os.path.isabs(options.file)
+    problem = f"--file must be an absolute path: {options.file!a} is none" if relative else kill.problem
+    if problem:
+        said = _nowhere(problem, verb=options.verb, killed=None if relative else True)
+    elif options.verb == "status":
         said = _status(kill)
     elif not options.reason.strip() or len(options.reason) > MAX_REASON_CHARACTERS:
         problem = f"--reason must be 1 to {MAX_REASON_CHARACTERS} characters: somebody will ask"
         said = Said(REFUSED, (problem,), {"error": problem})
     elif options.verb == "kill":
-        said = _kill(kill, note=_note(options.reason, now=clock(), user=user))
+        said = _kill(kill, line=note(_actor(user), options.reason, at=clock()))
     else:
         said = _unkill(kill)
     return _print(said, as_json=options.json)
@@ -95,6 +97,19 @@ def parser() -> argparse.ArgumentParser:
     return tree
 
 
+def _nowhere(problem: str, *, verb: str, killed: bool | None) -> Said:
+    """Refuse a path by which the processes of this host would not find what this command made.
+
+    Args:
+        problem: What is wrong with it.
+        verb: What was asked for.
+        killed: Whether a process with that path counts as killed; None: no process has it.
+    """
+    first = {"kill": "NOT STOPPED", "unkill": "NOTHING REMOVED", "status": "NOT KNOWN"}[verb]
+    lines = (f"{first}. {problem}.", "Name the kill file by its whole path, from / on.")
+    return Said(FAILED, lines, {"killed": killed, "error": problem})
+
+
 def _lint(path: str) -> Said:
     from rollout.plan_lint import lint  # Not above: the kill switch loads as little as it can.
     from rollout.sources.plan_file import read_plan
@@ -109,19 +124,16 @@ def _lint(path: str) -> Said:
     return Said(DONE, (*concerns, last), {"plan": path, "error": "", "concerns": concerns})
 
 
-def _note(reason: str, *, now: float, user: Callable[[], str]) -> str:
-    """Return the line for whoever finds the file."""
+def _actor(user: Callable[[], str]) -> str:
     try:
-        actor = user()
+        return user()
     except Exception:  # noqa: BLE001 (a user without a name must be able to stop everything, too)
-        actor = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
-    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return f"{at} {actor}@{platform.node() or 'host'}: {' '.join(reason.split())}"
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
-def _kill(kill: KillFile, *, note: str) -> Said:
+def _kill(kill: KillFile, *, line: str) -> Said:
     try:
-        kill.pull(note)
+        kill.pull(line)
     except KillFileStuck as error:
         lines = (f"NOT STOPPED. {error}", "Try `sudo`, or stop the workers themselves.")
         return Said(FAILED, lines, {**_facts(kill), "error": str(error)})
@@ -145,9 +157,9 @@ def _status(kill: KillFile) -> Said:
     if facts["killed"]:
         return Said(KILLED, (f"Stopped: {facts['why']}.",), facts)
     first = f"Not stopped on this host: neither {kill.path!a} nor {Tripwire(kill).path!a} is there."
-    return Said(
-        DONE, (first, "Other hosts and other switches were not asked: `manage.py rollout status`."), facts
-    )
+    rest = "Other hosts and other switches were not asked: `manage.py rollout status`."
+    closed = kill.closed_note()
+    return Said(DONE, (first, *([closed] if closed else []), rest), facts | {"note": closed})
 
 
 def _facts(kill: KillFile) -> dict[str, object]:

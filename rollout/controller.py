@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rollout import commands
-from rollout.actions import Action, AskHeld, SetCeiling, SetRate, Tell
+from rollout.actions import Action, AskHeld, Tell
 from rollout.actor import MACHINE, Actor, clean_reason
 from rollout.errors import TransitionError
 from rollout.fleet import stopping
@@ -23,7 +23,7 @@ from rollout.rollout_state import GUARDED, Cause, Progress, RolloutState, State
 from rollout.situation import ObstacleKind, Situation, following_stage, obstacles
 from rollout.verdict import Call, Verdict, VerdictKind
 
-__all__ = ["MAX_TICK_SECONDS", "TRANSITIONS", "WRITE_SECONDS", "Cause", "Step", "step"]
+__all__ = ["ISSUING", "MAX_TICK_SECONDS", "TRANSITIONS", "WRITE_SECONDS", "Cause", "Step", "step"]
 
 #: Of the time since the last tick at most this counts as bake time: a runner that was away watched nothing.
 MAX_TICK_SECONDS = 60.0
@@ -92,10 +92,8 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
     **{(state, Cause.FLAG_CHANGED): state for state in State},
 }
 
-# After these every sender must answer anew, whether what it must obey has changed or not.
-_ISSUING = frozenset(
-    {Cause.BREACHED, Cause.ROLL_BACK, Cause.KILLED, Cause.ISSUED_AGAIN, Cause.STORE_ACCEPTED}
-)
+#: After these every sender must answer anew, whether what it must obey has changed or not.
+ISSUING = frozenset({Cause.BREACHED, Cause.ROLL_BACK, Cause.KILLED, Cause.ISSUED_AGAIN, Cause.STORE_ACCEPTED})
 # Remarks in the journal: the state stays where it is, and for the reason for which it is there.
 _REMARKS = frozenset({Cause.TRIP_CLEARED, Cause.FLAG_CHANGED})
 _BEGINNING = frozenset({Cause.START, Cause.PASSED, Cause.ADVANCED})
@@ -160,8 +158,8 @@ def _tick(state: RolloutState, situation: Situation) -> Step:
         return _by_machine(
             state, Cause.BREACHED, situation, reason=verdict.explain(), change=_NOBODY_ANY_MORE
         )
-    if problem := situation.went_back(state):
-        return Step(state=state, actions=(Tell(what="STORE_WENT_BACK", text=f"{state.flag}: {problem}"),))
+    if situation.went_back(state):
+        return Step(state=state)  # the runner says it, once: here it would be said again at every tick
     remembered = replace(state.progress, evidence=situation.evidence or state.progress.evidence)
     if state.state in (State.PAUSED, State.COMPLETED):
         return _only_progress(state, remembered)
@@ -173,7 +171,7 @@ def _tick(state: RolloutState, situation: Situation) -> Step:
 def _judged(state: RolloutState, verdict: Verdict | None, situation: Situation) -> Step:
     """Go where the verdict leads; the same state where it leads nowhere."""
     if verdict is None or verdict.call is not Call.ADVANCE_ALLOWED:
-        return _hold(state, verdict, situation)
+        return _hold(state, situation)
     if state.state is State.HOLD:
         return _by_machine(state, Cause.CLEARED, situation, reason=verdict.explain())
     return _go_on(state, verdict, situation) if state.state is State.RUNNING else Step(state=state)
@@ -183,9 +181,10 @@ def _held_longer(progress: Progress, verdict: Verdict | None, *, now: float) -> 
     """Count the time since the last tick, while ticks have evidence. The clock may have been set back.
 
     A tick without evidence stops the clock: not every tick is written, and time that was not watched must not
-    be counted by a later one.
+    be counted by a later one. There is none where anything is undecided, also where what is known of the
+    stage holds: a success rate stays known through a night without deliveries.
     """
-    if verdict is None or verdict.kind is VerdictKind.UNDECIDED:
+    if verdict is None or verdict.missing or verdict.kind is VerdictKind.UNDECIDED:
         return replace(progress, ticked_at=None)
     gap = 0.0 if progress.ticked_at is None else min(max(now - progress.ticked_at, 0.0), MAX_TICK_SECONDS)
     return replace(progress, baked_seconds=progress.baked_seconds + gap, ticked_at=now)
@@ -200,11 +199,10 @@ def _only_progress(state: RolloutState, grown: Progress) -> Step:
     return Step(state=replace(state, progress=grown, version=state.version + 1))
 
 
-def _hold(state: RolloutState, verdict: Verdict | None, situation: Situation) -> Step:
+def _hold(state: RolloutState, situation: Situation) -> Step:
     if state.state is State.HOLD:
         return Step(state=state)
-    why = verdict.explain() if verdict else situation.evidence_problem or "no fresh verdict on this stage"
-    return _by_machine(state, Cause.HELD, situation, reason=why)
+    return _by_machine(state, Cause.HELD, situation, reason=situation.why_no_pass(state))
 
 
 def _go_on(state: RolloutState, verdict: Verdict, situation: Situation) -> Step:
@@ -223,7 +221,8 @@ def _go_on(state: RolloutState, verdict: Verdict, situation: Situation) -> Step:
 
 
 def _tick_rolling_back(state: RolloutState, situation: Situation) -> Step:
-    if problem := situation.went_back(state):
+    problem = situation.went_back(state)
+    if problem and not situation.is_news_to_all(state):
         # What senders acknowledged was another change: the rollback is told again, under an epoch of its own.
         return _by_machine(state, Cause.ISSUED_AGAIN, situation, reason=f"{problem}; {state.reason}")
     found = stopping(situation.senders, epoch=state.epoch, since=state.epoch_at, now=situation.now)
@@ -258,7 +257,7 @@ def _move(
         stage_entered_at=now if change.enters else state.stage_entered_at,
         progress=_progress_along(state.progress, cause, change, noted=situation.evidence),
     )
-    if cause in _ISSUING or _obeyed(after) != _obeyed(state):
+    if cause in ISSUING or _obeyed(after) != _obeyed(state):
         after = replace(after, epoch=max(state.epoch, situation.seen_epoch) + 1, epoch_at=now)
     verdict = situation.usable_verdict(state)
     entry = entry_of(state, after, by=by, reason=said, cause=cause.value, at=now, verdict=verdict)
@@ -277,7 +276,7 @@ def _next_version(state: RolloutState, situation: Situation, cause: Cause) -> in
     """
     if cause is not Cause.STORE_ACCEPTED and not situation.went_back(state):
         return state.version + 1
-    return max(state.version, situation.seen_version, int(situation.now * 1_000)) + 1
+    return max(state.version, situation.seen_version, situation.lost, int(situation.now * 1_000)) + 1
 
 
 def _progress_along(progress: Progress, cause: Cause, change: Change, *, noted: str) -> Progress:
@@ -294,12 +293,7 @@ def _obeyed(state: RolloutState) -> tuple[object, ...]:
 def _actions(
     before: RolloutState, after: RolloutState, cause: Cause, situation: Situation, *, told: str
 ) -> tuple[Action, ...]:
-    found: list[Action] = []
-    if after.epoch != before.epoch:
-        found.append(SetCeiling(percentage=after.ceiling, epoch=after.epoch, shadow=after.is_shadow))
-    if after.rate_per_second != before.rate_per_second:
-        found.append(SetRate(per_second=after.rate_per_second))
-    found.append(Tell(what=after.state.value, text=told))
+    found: list[Action] = [Tell(what=after.state.value, text=told)]
     note = situation.cohort_note()
     if note and cause in _BEGINNING:
         found.append(Tell(what="COHORT", text=f"{after.flag} at {after.ceiling} %: {note}"))
@@ -309,9 +303,5 @@ def _actions(
 
 
 def _told(before: RolloutState, after: RolloutState) -> str:
-    old, new = (f"{each.state} at {_shown(each)}" for each in (before, after))
+    old, new = (f"{each.state} at {each.ceiling_text}" for each in (before, after))
     return f"{after.flag}: {old} -> {new}"
-
-
-def _shown(state: RolloutState) -> str:
-    return "no ceiling" if state.ceiling is None else f"{state.ceiling} %"

@@ -1,4 +1,4 @@
-"""What stands above every flag: the kill switch, the master switch and the ceilings. Values only.
+"""What stands above every flag: the kill switch, the master switch and the ceilings. Nothing is read here.
 
 The invariant: only what is certainly good lets a flag be on. An unknown master switch is off, a ceiling
 that cannot be read is off, and a ceiling of 0 is nobody, forced-on units included. Explained in
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rollout.flags import FlagKey
 from rollout.percentage import Percentage
 
-__all__ = ["Controls", "KillState"]
+__all__ = ["NOT_KILLED", "Controls", "KillState", "KillSwitch", "always_on", "no_ceilings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,16 @@ class KillState:
     why: str = ""
 
 
+#: The kill switch when nobody has pulled it.
 NOT_KILLED = KillState(killed=False)
+
+
+class KillSwitch(Protocol):
+    """Whether everything is stopped."""
+
+    def state(self) -> KillState:
+        """Look now. One that raises counts as pulled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +58,13 @@ class Controls:
     master: bool | None = True
     ceilings: Mapping[FlagKey, Percentage] = field(default_factory=dict)
     problem: str | None = None
+
+
+def always_on() -> bool:
+    """Be the master switch of those who have none."""
+    return True
+
+
+def no_ceilings() -> Mapping[FlagKey, Percentage]:
+    """Be the ceilings of those who have none."""
+    return {}

@@ -1,16 +1,19 @@
 """Every error this package raises on purpose: one tree, drawn here, each with the facts it is made of.
 
     RolloutError
-    ├ ConfigError (path, problem)        a setting, a file, a value: correct it
-    ├ FlagNotFound (key, known_near)     no such flag: define it or correct the key
-    ├ TypeMismatch (key, wanted, got)    a flag of another type was asked for
-    ├ TargetingKeyMissing (key)          no unit was given
-    ├ InvalidContext (key, problem)      a unit or attribute that cannot be used
-    └ KillFileStuck (path, problem)      the kill file could not be made, or removed
+    ├ ConfigError (path, problem)                a setting, a file, a value: correct it
+    ├ FlagNotFound (key, known_near)             no such flag: define it or correct the key
+    ├ TargetingKeyMissing (key)                  no unit was given
+    ├ InvalidContext (key, problem)              a unit or attribute that cannot be used
+    ├ KillFileStuck (path, problem)              the kill file could not be made, or removed
+    ├ TransitionError (state, command, problem)  not from where the rollout stands: the text says what helps
+    ├ StoreConflict (expected, found)            written by another meanwhile: load again, decide again
+    └ JournalBroken (version, problem)           the journal was changed: find out by whom before going on
 
 Evaluating a flag raises none of them: there they become the reason and the code of a `Decision`. They are
-raised where a person builds something: a percentage, a flag, a configuration. Messages name the place and
-what is allowed, and never hold a secret, a body or personal data. Explained in docs/reference/flag-file.md.
+raised where a person builds something (a percentage, a flag, a configuration), or where a rollout is moved,
+written or read back. Messages name the place and what is allowed, and never hold a secret, a body or
+personal data. Explained in docs/reference/flag-file.md.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ __all__ = [
     "ConfigError",
     "FlagNotFound",
     "InvalidContext",
+    "JournalBroken",
     "KillFileStuck",
     "RolloutError",
+    "StoreConflict",
     "TargetingKeyMissing",
-    "TypeMismatch",
+    "TransitionError",
 ]
 
 
@@ -58,19 +63,6 @@ class FlagNotFound(RolloutError):
     def __str__(self) -> str:
         near = f" (nearest known: {', '.join(self.known_near)})" if self.known_near else ""
         return f"no flag {self.key!r}{near}"
-
-
-class TypeMismatch(RolloutError):
-    """A flag was asked for a type that it does not have. Ask for *got*, or define another flag."""
-
-    def __init__(self, key: str, wanted: str, got: str) -> None:
-        super().__init__(key, wanted, got)
-        self.key = key
-        self.wanted = wanted
-        self.got = got
-
-    def __str__(self) -> str:
-        return f"flag {self.key!r} is {self.got}, not {self.wanted}"
 
 
 class TargetingKeyMissing(RolloutError):
@@ -148,7 +140,7 @@ class JournalBroken(RolloutError):
     """The journal does not hold together: an entry was changed, removed, added or put elsewhere.
 
     Args:
-        version: The state version of the first entry that does not fit; 0 where the end is missing.
+        version: The state version of the first entry that does not fit; 0 where the end does not.
         problem: What does not fit.
     """
 
@@ -158,4 +150,6 @@ class JournalBroken(RolloutError):
         self.problem = problem
 
     def __str__(self) -> str:
+        if not self.version:
+            return f"the journal {self.problem}"
         return f"journal entry of version {self.version}: {self.problem}"

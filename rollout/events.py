@@ -28,6 +28,7 @@ __all__ = [
     "SourceProblem",
     "TripCleared",
     "emit",
+    "report",
     "report_failures_to",
 ]
 

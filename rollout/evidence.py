@@ -20,7 +20,16 @@ from rollout.criteria import Criteria
 from rollout.cusum import Weights
 from rollout.endpoints import Endpoint
 
-__all__ = ["DAY_MINUTES", "Evidence", "Minute", "Row", "minute_of", "minute_to_write", "settled_until"]
+__all__ = [
+    "DAY_MINUTES",
+    "Evidence",
+    "Minute",
+    "Row",
+    "added_up",
+    "minute_of",
+    "minute_to_write",
+    "settled_until",
+]
 
 DAY_MINUTES = 1_440
 #: A minute's rows are taken for complete this long after its end: settles commit in batches, and clocks
@@ -42,9 +51,11 @@ def minute_to_write(counted: int, now: float) -> int:
     """Return the minute under which to write what was counted in the minute *counted*.
 
     Its own while that still gets rows, and half a minute to spare for the commit; the present one after: a
-    process that writes now and then would otherwise write what nobody reads any more.
+    process that writes now and then would otherwise write what nobody reads any more. The present one, too,
+    where the clock that counted is ahead of the store's: it would be read that much too late.
     """
-    return counted if counted >= settled_until(now + SETTLING_SECONDS / 2) else minute_of(now)
+    is_open = settled_until(now + SETTLING_SECONDS / 2) <= counted <= minute_of(now)
+    return counted if is_open else minute_of(now)
 
 
 class Row(NamedTuple):
@@ -73,9 +84,12 @@ class Evidence:
         stage: Counts of the stage so far.
         window: The minutes of the stage that lie in the criteria's window, in order; only those with rows.
         recent: Their sum.
+        earlier: The minutes of the stages before that lie in it, in order.
         endpoints: By id.
         cusum: The sum of the sequential test; it stays where it has reached the limit.
-        before: What rows held when the rollout began and is none of its own; only of minutes from *until* on.
+        before: What rows held and is not to be counted: when the rollout began, or when a minute came again;
+            only of minutes from *until* on.
+        again: Minutes before this one come again, since the clock went back; see `clock_back.py`.
     """
 
     since: float
@@ -83,9 +97,11 @@ class Evidence:
     stage: Counts = field(default_factory=Counts)
     window: tuple[Minute, ...] = ()
     recent: Counts = field(default_factory=Counts)
+    earlier: tuple[Minute, ...] = ()
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     cusum: float = 0.0
     before: tuple[Row, ...] = ()
+    again: int = 0
 
     def __post_init__(self) -> None:
         if not self.until:
@@ -98,22 +114,25 @@ class Evidence:
         A row is of a whole minute, and its counts only grow: what it holds before the start, such as the
         fault of a rollout that a person starts again at once, is taken away from what it holds later.
         """
-        minutes = _added_up(rows, range(minute_of(since), sys.maxsize))
+        minutes = added_up(rows, range(minute_of(since), sys.maxsize))
         held = [Row(minute, name, each) for minute, there in minutes.items() for name, each in there.items()]
         return cls(since=since, before=tuple(sorted(held, key=lambda row: row[:2])))
 
     def next_stage(self, since: float) -> Evidence:
         """Return what goes with the rollout into its next stage, which begins at *since* (epoch seconds).
 
-        The stage's totals and its window begin anew; the sequential test and the endpoints go on, over the
-        last minutes of the stage before, too: a breach that was building up is not forgotten.
+        What is taken over the stage begins anew. The sequential test, the endpoints and the rules by the
+        minute go on, over the last minutes of the stage before, too: a breach that was building up is not
+        forgotten.
         """
         return Evidence(
             since=since,
             until=self.until,
+            earlier=self.minutes,
             endpoints=self.endpoints,
             cusum=self.cusum,
             before=self.before,
+            again=self.again,
         )
 
     def fold(self, rows: Iterable[Row], *, criteria: Criteria, until: int) -> Evidence:
@@ -126,17 +145,25 @@ class Evidence:
             until: The first minute that is not folded.
         """
         taken = list(rows)
-        minutes = _added_up(taken, range(self.until, until))
+        minutes = added_up(taken, range(self.until, until))
         for minute, endpoint, counts in self.before:
             if endpoint in minutes.get(minute, ()):
                 minutes[minute][endpoint] = minutes[minute][endpoint].beyond(counts)
         fold = _Fold(self, criteria)
         # Not of the minute in which the stage begins: it may hold some of before.
         late = range(minute_of(self.since) + 1, self.until)
-        fold.make_up(_added_up((row for row in taken if row.counts.get("openings")), late))
+        fold.make_up(added_up((row for row in taken if row.counts.get("openings")), late))
         for minute in sorted(minutes):
             fold.take(minute, minutes[minute])
         return fold.result(max(until, self.until))
+
+    @property
+    def minutes(self) -> tuple[Minute, ...]:
+        """The minutes in the criteria's window, in order, of whatever stage; only those with rows."""
+        if not self.earlier:
+            return self.window
+        # A clock that went back behind the beginning of the stage mixes them.
+        return tuple(sorted((*self.earlier, *self.window), key=lambda one: one.minute))
 
     def in_use(self, criteria: Criteria) -> dict[str, Endpoint]:
         """Return the endpoints that were used within the window, by id."""
@@ -153,6 +180,7 @@ class _Fold:
         self._weights = Weights.of(criteria)
         self._endpoints = dict(evidence.endpoints)
         self._cusum = evidence.cusum
+        self._earlier: list[Minute] = []
         self._added: list[Minute] = []
 
     def make_up(self, minutes: Mapping[int, Mapping[str, Counts]]) -> None:
@@ -168,7 +196,8 @@ class _Fold:
         for name, counts in rows.items():
             before = self._endpoints.get(name, Endpoint())
             after, capped, judged = before.after(minute, counts, limit=limit)
-            if after != before:
+            # Of one that was not used yet nothing stays, whether or not a look lies between.
+            if after != before and (after.seen or after.openings):
                 self._endpoints[name] = after
             counted.append((counts.failed, capped, judged))
         total = Counts.sum(rows.values())
@@ -178,8 +207,8 @@ class _Fold:
         else:
             self._test(sum(judged for _, _, judged in counted), total)
             failed = sum(all_ for all_, _, _ in counted)
-        if minute >= minute_of(self._evidence.since):
-            self._added.append(Minute(minute, total, failed))
+        is_of_stage = minute >= minute_of(self._evidence.since)
+        (self._added if is_of_stage else self._earlier).append(Minute(minute, total, failed))
 
     def _test(self, failed: int, counts: Counts) -> None:
         if self._cusum < self._criteria.cusum_limit:
@@ -192,9 +221,10 @@ class _Fold:
 
     def result(self, until: int) -> Evidence:
         """Return the evidence with what was taken in, and without what has become too old."""
-        evidence = self._evidence
+        evidence, oldest = self._evidence, until - self._criteria.window_minutes
         minutes = (*evidence.window, *self._added)
-        kept = tuple(one for one in minutes if one.minute >= until - self._criteria.window_minutes)
+        kept = tuple(one for one in minutes if one.minute >= oldest)
+        earlier = (*evidence.earlier, *self._earlier)
         gone = minutes[: len(minutes) - len(kept)]
         added = Counts.sum(one.counts for one in self._added)
         return replace(
@@ -203,14 +233,15 @@ class _Fold:
             stage=evidence.stage + added,
             window=kept,
             recent=(evidence.recent + added).without(one.counts for one in gone),
+            earlier=tuple(one for one in earlier if one.minute >= oldest),
             endpoints=_without_the_old(self._endpoints, until - DAY_MINUTES),
             cusum=self._cusum,
             before=tuple(row for row in evidence.before if row.minute >= until),
         )
 
 
-def _added_up(rows: Iterable[Row], wanted: range) -> dict[int, dict[str, Counts]]:
-    """Return the *wanted* minutes of *rows*, each by endpoint."""
+def added_up(rows: Iterable[Row], wanted: range) -> dict[int, dict[str, Counts]]:
+    """Return the *wanted* minutes of *rows*, each with its counts by endpoint."""
     minutes: dict[int, dict[str, Counts]] = {}
     for minute, endpoint, counts in rows:
         if minute in wanted:

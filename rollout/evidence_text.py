@@ -8,6 +8,7 @@ docs/explanation/rollout-plan.md.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from rollout.counters import Counts
 from rollout.endpoints import Endpoint
@@ -18,7 +19,8 @@ from rollout.streaks import Streak
 
 __all__ = ["dumps", "loads"]
 
-# Grows with every change of the form or of what a number means: what another version wrote is not read.
+# Grows with every change of the form or of what a number means: what another version wrote is not read. A
+# key that is added changes no form: older versions leave it alone, and what they wrote does without.
 _FORM = 2
 
 
@@ -29,9 +31,11 @@ def dumps(evidence: Evidence) -> str:
         "since": evidence.since,
         "until": evidence.until,
         "stage": evidence.stage.as_dict(),
-        "window": [(one.minute, one.counts.as_dict(), one.failed) for one in evidence.window],
+        "window": _listed(evidence.window),
+        "earlier": _listed(evidence.earlier),
         "endpoints": evidence.endpoints,
         "cusum": evidence.cusum,
+        "again": evidence.again,
         "before": [(one.minute, one.endpoint, one.counts.as_dict()) for one in evidence.before],
     }
     return json.dumps(data, sort_keys=True, separators=(",", ":"))
@@ -43,21 +47,29 @@ def loads(text: str) -> Evidence | None:
         data = json.loads(text)
         if data["form"] != _FORM:
             return None
-        window = tuple(
-            Minute(int(minute), Counts(counts), int(failed)) for minute, counts, failed in data["window"]
-        )
+        window = _minutes(data["window"])
         return Evidence(
             since=float(data["since"]),
             until=int(data["until"]),
             stage=Counts(data["stage"]),
             window=window,
             recent=Counts.sum(one.counts for one in window),
+            earlier=_minutes(data.get("earlier", [])),
             endpoints={str(name): _endpoint(one) for name, one in data["endpoints"].items()},
             cusum=float(data["cusum"]),
             before=tuple(Row(int(minute), str(name), Counts(each)) for minute, name, each in data["before"]),
+            again=int(data.get("again", 0)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, ConfigError):
         return None
+
+
+def _listed(minutes: Iterable[Minute]) -> list[tuple[int, dict[str, int], int]]:
+    return [(one.minute, one.counts.as_dict(), one.failed) for one in minutes]
+
+
+def _minutes(data: Iterable[tuple[int, dict[str, int], int]]) -> tuple[Minute, ...]:
+    return tuple(Minute(int(minute), Counts(counts), int(failed)) for minute, counts, failed in data)
 
 
 def _endpoint(data: list[object]) -> Endpoint:

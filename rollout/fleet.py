@@ -18,12 +18,15 @@ class Sender:
     """One process that sends, as its heartbeat row tells.
 
     Args:
-        name: Host, process and version, such as `web-1/4711/1.4.0`.
+        name: Host and process, a random part of the process's own, and version, such as
+            `web-1:4711/3f9c1a2b/1.4.0`.
         epoch: The highest epoch of the flag's ceiling that it obeys; 0: none yet.
         acknowledged_at: When it first said so; epoch seconds, the store's clock.
         seen_at: When its last heartbeat was written; epoch seconds, the store's clock.
         lease_seconds: It starts no attempt when it could not write a heartbeat for this long.
         stopped_by: The file of its host that stops it whatever its epoch; empty where none does.
+        seen_version: The version of the flag's state that it had seen, where it waits because the store lacks
+            a decision that it has obeyed; 0 where it does not.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Sender:
     seen_at: float
     lease_seconds: float
     stopped_by: str = ""
+    seen_version: int = 0
 
     def is_alive(self, *, now: float) -> bool:
         """Whether it may still send: its lease has not run out."""
@@ -60,6 +64,17 @@ class Stopping:
     def is_complete(self) -> bool:
         """Whether nobody has to be waited for."""
         return not self.waiting_for
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON types."""
+        return {
+            "stopped": self.is_complete,
+            "total": self.total,
+            "acknowledged": self.acknowledged,
+            "ran_out": self.ran_out,
+            "not_reached": list(self.waiting_for),
+            "slowest_seconds": self.slowest_seconds,
+        }
 
     def __str__(self) -> str:
         done = self.acknowledged + self.ran_out

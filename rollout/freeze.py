@@ -20,6 +20,7 @@ __all__ = ["Freeze", "FrozenDates", "FrozenHours", "frozen_until", "parse_freeze
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
 _WEEK_MINUTES = 7 * _DAY_MINUTES
+_WEEK_SECONDS = _WEEK_MINUTES * 60
 # The epoch began on a Thursday, the fourth day of a week that begins on Monday.
 _EPOCH_OFFSET_SECONDS = 3 * 86_400
 _CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
@@ -62,12 +63,13 @@ class FrozenHours:
         """Return when the freeze that *now* lies in is over, or None. Epoch seconds."""
         length = self.end_minute - self.start_minute
         length += _DAY_MINUTES if length <= 0 else 0
-        second = (now + _EPOCH_OFFSET_SECONDS) % (_WEEK_MINUTES * 60)
+        second = (now + _EPOCH_OFFSET_SECONDS) % _WEEK_SECONDS
         for day in self.days:
             begins = (DAYS.index(day) * _DAY_MINUTES + self.start_minute) * 60
-            past = (second - begins) % (_WEEK_MINUTES * 60)
+            past = (second - begins) % _WEEK_SECONDS
             if past < length * 60:
-                return now - past + length * 60
+                # It ends on a whole minute, and a fraction of *now* must not leave it a moment short of that.
+                return float(round(now - past + length * 60))
         return None
 
     def as_dict(self) -> dict[str, object]:
@@ -107,8 +109,20 @@ Freeze: TypeAlias = FrozenHours | FrozenDates
 
 
 def frozen_until(freezes: Iterable[Freeze], *, now: float) -> float | None:
-    """Return until when nothing may go up, by the freezes that *now* lies in; None where it lies in none."""
-    return max((end for freeze in freezes if (end := freeze.until(now)) is not None), default=None)
+    """Return when something may go up again, past every freeze that begins where another ends.
+
+    None where *now* lies in none; of hours that never end, a moment more than a week away.
+    """
+    every = tuple(freezes)
+    until = since = now
+    # Hours come again each week: a week of nothing else is all there is to see, and a date is passed once.
+    while until - since <= _WEEK_SECONDS:
+        ends = [(end, freeze) for freeze in every if (end := freeze.until(until)) is not None]
+        if not ends:
+            return None if until == now else until
+        since = max((end for end, freeze in ends if isinstance(freeze, FrozenDates)), default=since)
+        until = max(end for end, _ in ends)
+    return until
 
 
 def parse_freeze(data: object, *, path: str) -> Freeze:

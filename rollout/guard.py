@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from rollout.clock_back import dated_back, minutes_back, noted
 from rollout.criteria import Criteria
 from rollout.evidence import Evidence, Row, minute_of, settled_until
 from rollout.rates import pii, signature_rejected, success, worse_share
@@ -20,10 +21,13 @@ from rollout.verdict import Reading, Standing, Verdict
 __all__ = ["MEASURES", "RULE_VERSION", "SOURCES", "Look", "judge", "look"]
 
 #: Grows with every change of what a verdict means; the journal keeps it beside each verdict.
-RULE_VERSION = 1
+RULE_VERSION = 2
 
 #: What may be unreadable, each for itself.
 SOURCES = ("deliveries", "breakers", "dispatch", "pii")
+
+#: The contract's "last hour": without a delivery in it there is no data, however far back the criteria look.
+SILENT_MINUTES = 60
 
 Measure = Callable[[Criteria, Evidence, float], Iterable[Reading]]
 
@@ -104,7 +108,21 @@ def judge(
             readings.append(_unread(name, gone[source]))
         else:
             readings.extend(measure(criteria, evidence, now))
-    return Verdict.of(readings, at=now, rule_version=RULE_VERSION)
+    return Verdict.of(
+        readings, at=now, rule_version=RULE_VERSION, missing=_silence(evidence, now, is_shadow=is_shadow)
+    )
+
+
+def _silence(evidence: Evidence, now: float, *, is_shadow: bool) -> tuple[str, ...]:
+    """Say that nothing was there to be judged for too long; nothing where something was."""
+    oldest = minute_of(now) + 1 - SILENT_MINUTES
+    for one in reversed(evidence.window):
+        if one.minute < oldest:
+            break
+        if one.counts.get("envelopes") if is_shadow else one.counts.ended:
+            return ()
+    what = "envelope was built" if is_shadow else "delivery ended"
+    return (f"no {what} at this stage in the last {SILENT_MINUTES} minutes",)
 
 
 def _unread(measure: str, why: str) -> Reading:
@@ -140,8 +158,9 @@ def look(
     Args:
         criteria: Thresholds of the plan.
         evidence: What the tick before kept.
-        rows: Every row from the minute `evidence.until` on, those that were read before included; None where
-            they could not be read: nothing is folded then, and all is undecided.
+        rows: Every row from the minute `evidence.until` on, or from that of *now* where it is the earlier
+            one, those that were read before included; None where they could not be read: nothing is folded
+            then, and all is undecided.
         now: Epoch seconds, UTC, of the store's clock.
         unreadable: As for `judge`.
         is_shadow: As for `judge`.
@@ -151,7 +170,13 @@ def look(
         verdict = judge(criteria, evidence, now, unreadable=everything, is_shadow=is_shadow)
         return Look(evidence, evidence, verdict)
     taken = list(rows)
-    keep = evidence.fold(taken, criteria=criteria, until=settled_until(now))
+    if minutes := minutes_back(evidence, now):
+        why = f"the store's clock went back by at least {minutes} min"
+        verdict = judge(criteria, evidence, now, unreadable=dict.fromkeys(SOURCES, why), is_shadow=is_shadow)
+        back = dated_back(evidence, taken, now=now)
+        return Look(back, back, verdict)
+    begun = noted(evidence, taken, now=now)
+    keep = begun.fold(taken, criteria=criteria, until=settled_until(now))
     seen = keep.fold(taken, criteria=criteria, until=minute_of(now) + 1)
     verdict = judge(criteria, seen, now, unreadable=unreadable, is_shadow=is_shadow)
     return Look(keep, seen, verdict)

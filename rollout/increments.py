@@ -1,8 +1,9 @@
 """What each event adds to the row of its minute and endpoint: a settle, an outcome, a breaker, a dispatch.
 
-Pure: plain values in, `Counts` out. Invariants: a delivery is a sample once, where its fast tier ends; a test
-send, a delivery that an open breaker refused and one that was held never are. Outcomes come as the contract's
-words (§6), since this package does not know who sends. Explained in docs/reference/guard.md.
+Pure: plain values in, `Counts` out. Invariants: a delivery is a sample once, where its fast tier ends; one
+that an open breaker refused and one that was held never are, and a test send is not told here at all.
+Outcomes come as the contract's words (§6), since this package does not know who sends. Explained in
+docs/reference/guard.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ def of_settlement(
     ends_fast_tier: bool = False,
     in_slow_tier: bool = False,
     met_5xx: bool = False,
-    is_test: bool = False,
 ) -> Counts:
     """Return what one settle adds to the row of its minute and endpoint.
 
@@ -40,7 +40,6 @@ def of_settlement(
             delivery end the fast tier anyway.
         in_slow_tier: The fast tier had ended before this attempt: no sample, at most a recovery.
         met_5xx: A 5xx came to this attempt or to an earlier one of the delivery.
-        is_test: A test send is no evidence at all.
 
     Raises:
         ConfigError: *kind* or *outcome* is not one of the contract's words.
@@ -50,7 +49,7 @@ def of_settlement(
         raise ConfigError("evidence.kind", f"must be one of {', '.join(sorted(_KINDS))}")
     if outcome is not None and outcome not in _OUTCOMES:
         raise ConfigError("evidence.outcome", f"must be one of {', '.join(sorted(_OUTCOMES))}")
-    if is_test or kind == "held" or outcome in (None, "pii_blocked"):
+    if kind == "held" or outcome in (None, "pii_blocked"):
         return Counts()
     if outcome == "circuit_open":
         return Counts({"expired" if kind == "dead_letter" else "refused": 1})

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from rollout import state_text
 from rollout.actor import Actor
 from rollout.errors import ConfigError, JournalBroken
+from rollout.events import JournalGrew, RolloutChanged
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
 from rollout.table import Table
 from rollout.verdict import Verdict
 
-__all__ = ["JournalEntry", "entry_of", "replay", "verify"]
+__all__ = ["Chain", "JournalEntry", "entry_of", "facts_of", "follow", "replay", "verify"]
 
 # Separates this use of SHA-256 from every other: a plan's text can never be an entry's.
 _DOMAIN = b"rollout-journal-1\n"
@@ -117,6 +118,21 @@ class JournalEntry:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A chain that holds together.
+
+    Args:
+        head: The hash of the last entry; empty: there is none.
+        noted_version: The version of the entry whose hash was noted; 0: none was.
+        after: How many entries follow that one.
+    """
+
+    head: str
+    noted_version: int = 0
+    after: int = 0
+
+
 def entry_of(
     before: RolloutState,
     after: RolloutState,
@@ -157,6 +173,22 @@ def entry_of(
     return replace(entry, hash=entry.computed_hash())
 
 
+def facts_of(
+    entry: JournalEntry, *, from_bp: str, to_bp: str, state: str
+) -> tuple[RolloutChanged, JournalGrew]:
+    """Return what observers hear of *entry*, once it is written: what has changed, and where the chain ends.
+
+    Args:
+        from_bp: The percentage before, in basis points, or `none`.
+        to_bp: The percentage after.
+        state: Where the rollout stands after it, or `manual` where a flag's own percentage was changed.
+    """
+    changed = RolloutChanged(
+        flag=entry.flag, from_bp=from_bp, to_bp=to_bp, state=state, actor=entry.actor, reason=entry.reason
+    )
+    return changed, JournalGrew(flag=entry.flag, version=entry.version, head=entry.hash)
+
+
 def verify(entries: Iterable[JournalEntry], *, head: str | None = None) -> str:
     """Check the chain from the first entry on, and return the hash of the last.
 
@@ -168,7 +200,23 @@ def verify(entries: Iterable[JournalEntry], *, head: str | None = None) -> str:
     Raises:
         JournalBroken: An entry was changed, removed, added or put elsewhere.
     """
-    last, version = "", 0
+    found = follow(entries).head
+    if head is not None and found != head:
+        raise JournalBroken(0, f"ends at {_short(found)}, not at the head {_short(head)}")
+    return found
+
+
+def follow(entries: Iterable[JournalEntry], *, noted: str | None = None) -> Chain:
+    """Check the chain as `verify` does, and find the entry whose hash was noted outside the store.
+
+    Args:
+        entries: Every entry of one flag, in order, taken one by one.
+        noted: The hash that one of them must have; None: none was noted.
+
+    Raises:
+        JournalBroken: As `verify`; or no entry has *noted*: the end is missing, or all of it is forged.
+    """
+    last, version, count, anchor = "", 0, 0, None
     for entry in entries:
         if entry.previous != last:
             raise JournalBroken(
@@ -178,10 +226,17 @@ def verify(entries: Iterable[JournalEntry], *, head: str | None = None) -> str:
             raise JournalBroken(entry.version, "was changed: its hash does not hold")
         if entry.version <= version:
             raise JournalBroken(entry.version, f"comes after version {version}: versions only grow")
-        last, version = entry.hash, entry.version
-    if head is not None and last != head:
-        raise JournalBroken(0, f"ends at {last[:12] or 'nothing'}, not at the head {head[:12]}")
-    return last
+        last, version, count = entry.hash, entry.version, count + 1
+        if entry.hash == noted:
+            anchor = (version, count)
+    if anchor is None and noted is not None and noted != last:
+        raise JournalBroken(0, f"ends at {_short(last)}, and no entry has the head {_short(noted)}")
+    noted_version, place = anchor or (0, count)
+    return Chain(head=last, noted_version=noted_version, after=count - place)
+
+
+def _short(head: str) -> str:
+    return head[:12] or "nothing"
 
 
 def replay(flag: FlagKey, entries: Iterable[JournalEntry], *, until: float | None = None) -> RolloutState:

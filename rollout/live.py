@@ -12,26 +12,24 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from rollout.compiled import Compiled
 from rollout.context import unit_text
-from rollout.controls import Controls, KillState
+from rollout.controls import Controls, KillState, KillSwitch, always_on, no_ceilings
 from rollout.decision import Decision, Reason
 from rollout.errors import ConfigError, RolloutError
 from rollout.evaluator import compile_flag, failure
 from rollout.events import Observer, SnapshotLoaded, SourceProblem, emit
 from rollout.flags import DEFAULT_VARIANTS, Flag, FlagKey
 from rollout.percentage import Percentage
-from rollout.snapshot import Snapshot, SourceStatus
+from rollout.snapshot import Listener, Snapshot, SourceStatus
 from rollout.sources.base import FlagSource
 from rollout.sources.kill import KillFile
 
-__all__ = ["KillSwitch", "Listener", "LiveFlags", "override_by"]
+__all__ = ["LiveFlags", "override_by"]
 
-# What `rollout.testing.override_flag` puts in force; None until a test uses it, which costs a look at a
-# global.
+# What `rollout.testing.override_flag` puts in force; None until a test uses it: a look at a global.
 _override: Callable[[str], bool | None] | None = None
 
 
@@ -47,38 +45,6 @@ def override_by(hook: Callable[[str], bool | None]) -> None:
 
 # A snapshot may be 30 s old, no older (the contract §3).
 MAX_REFRESH_SECONDS = 30.0
-
-
-class KillSwitch(Protocol):
-    """Whether everything is stopped."""
-
-    def state(self) -> KillState:
-        """Look now. One that raises counts as pulled."""
-        ...
-
-
-class Listener(Protocol):
-    """Hears of every state that was put in force and differs from the one before."""
-
-    def __call__(self, before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
-        """Take notice; called on the thread that happened to refresh, so be quick. Raising is swallowed.
-
-        Args:
-            before: What was in force; None at the first reading.
-            after: What is in force now; the same object where only the controls above it have changed.
-            problem: What keeps the controls from being read, so that every flag is off; None: nothing.
-        """
-        ...
-
-
-def always_on() -> bool:
-    """Be the master switch of those who have none."""
-    return True
-
-
-def no_ceilings() -> Mapping[FlagKey, Percentage]:
-    """Be the ceilings of those who have none."""
-    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +128,7 @@ class LiveFlags:
             if self._monotonic() >= self._due:
                 self._refresh()
             compiled = self._compiled.get(key) or self._compile(key, self._state or self._refresh())
-            try:
+            try:  # as `_read_master`, without its call: this is asked for each event
                 master = self._master()
             except Exception:  # noqa: BLE001 (a master switch that cannot be read is unknown: off)
                 master = None
@@ -223,10 +189,7 @@ class LiveFlags:
             flag = compiled.flag
             if _override is not None and (forced := _override(key)) is not None:
                 return _overridden(key, unit, on=forced, flag=flag), flag
-            try:
-                master = self._master()
-            except Exception:  # noqa: BLE001 (a master switch that cannot be read is unknown: off)
-                master = None
+            master = self._read_master()
             if attributes and flag is not None and flag.unit in attributes:
                 return compiled.decide(attributes[flag.unit], attributes, master=master), flag
             if unit is None:
@@ -291,14 +254,12 @@ class LiveFlags:
             if not isinstance(snapshot, Snapshot):
                 raise TypeError(f"a source answered {type(snapshot).__name__}")
         except Exception as error:  # noqa: BLE001 (a source that breaks its promise: the last good stay)
-            snapshot = Snapshot(
-                flags={} if last is None else last.flags,
-                version=0 if last is None else last.version,
+            snapshot = replace(
+                Snapshot() if last is None else last,
                 status=SourceStatus.ERROR if last is None else SourceStatus.STALE,
                 problem=f"{type(error).__name__} from {type(self._source).__name__}",
-                origin="" if last is None else last.origin,
             )
-        return last if last is not None and _is_same(last, snapshot) else snapshot
+        return last if last is not None and last.is_same(snapshot) else snapshot
 
     def _read_controls(self) -> Controls:
         try:
@@ -327,13 +288,6 @@ class LiveFlags:
         for listener in self._listeners:
             with suppress(Exception):  # deciding goes on whatever a listener does
                 listener(old, state.snapshot, problem=state.controls.problem)
-
-
-def _is_same(one: Snapshot, other: Snapshot) -> bool:
-    return one is other or (
-        one.flags is other.flags
-        and (one.version, one.status, one.problem) == (other.version, other.status, other.problem)
-    )
 
 
 def _overridden(key: str, unit: object, *, on: bool, flag: Flag | None = None) -> Decision:

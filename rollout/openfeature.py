@@ -8,12 +8,9 @@ specification wants it; nothing raises into the caller. Explained in docs/how-to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
-from openfeature import api
 from openfeature.evaluation_context import EvaluationContext, get_evaluation_context
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
@@ -23,10 +20,11 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from rollout import decision as ours
-from rollout.context import unit_text
 from rollout.events import report
 from rollout.flags import Flag
 from rollout.live import LiveFlags
+from rollout.openfeature_context import context, transaction
+from rollout.openfeature_facts import Facts
 from rollout.percentage import POSITIONS
 from rollout.snapshot import Snapshot, SourceStatus
 from rollout.variants import Kind, served
@@ -37,7 +35,6 @@ T = TypeVar("T")
 #: Hears of tracking: the event's name, the merged context, and the details.
 Tracker: TypeAlias = Callable[[str, EvaluationContext | None, TrackingEventDetails | None], None]
 _Object: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
-_Fact: TypeAlias = bool | int | float | str
 
 #: What the provider calls itself in OpenFeature's metadata.
 NAME = "rollout"
@@ -45,7 +42,7 @@ NAME = "rollout"
 # Looked up once: each look at a member of an enumeration costs as much as two calls.
 _REASONS = {reason: Reason(reason.value) for reason in ours.Reason}
 _CODES = {code: ErrorCode(code.value) for code in ours.ErrorCode}
-_SPLIT, _DISABLED, _MATCH = ours.Reason.SPLIT, ours.Reason.DISABLED, ours.Reason.TARGETING_MATCH
+_SPLIT = ours.Reason.SPLIT
 _BOOLEAN, _FLOAT = Kind.BOOLEAN, Kind.FLOAT
 _OF_SPLIT = Reason.SPLIT
 _MISSING = ours.ErrorCode.TARGETING_KEY_MISSING
@@ -54,98 +51,6 @@ _EVERYBODYS_KEY = (
     "the targeting key is the one of the global evaluation context, which is the whole process's: "
     "set it in the call, the client or the transaction"
 )
-
-
-class _Key(str):
-    """A targeting key that counts as one even where it is blank: the SDK takes a blank one from elsewhere."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return True
-
-
-def context(unit: object, **attributes: object) -> EvaluationContext:
-    """Return an evaluation context for *unit* whose blank key stays blank, and so becomes an error.
-
-    `EvaluationContext("")` is merged by the SDK as if it had no key: the one of the client, the transaction
-    or the whole process takes its place, which is somebody else's.
-
-    Args:
-        unit: An integer, a text or a UUID.
-        attributes: What rules may ask about.
-
-    Raises:
-        InvalidContext: *unit* is neither of these. A missing or blank one is told at the evaluation.
-    """
-    text = "" if unit is None or unit == "" else unit_text(unit, flag="any flag")
-    return EvaluationContext(_Key(text), cast("dict[str, str]", attributes))
-
-
-@contextmanager
-def transaction(unit: object, **attributes: object) -> Iterator[None]:
-    """Make *unit* the transaction's for a block: every question inside that names no unit asks for it.
-
-    Afterwards is in force what was before. The SDK's own `set_transaction_context` stays, and in a worker of
-    Celery the next task of the same thread would be asked for this one's unit. It needs a propagator:
-    `api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())`, once a process.
-
-    Args:
-        unit: An integer, a text or a UUID; a blank one stays blank, and so becomes an error.
-        attributes: What rules may ask about.
-
-    Raises:
-        InvalidContext: *unit* is neither of these.
-    """
-    before = api.get_transaction_context()
-    api.set_transaction_context(context(unit, **attributes))
-    try:
-        yield
-    finally:
-        api.set_transaction_context(before)
-
-
-class _Facts(Mapping[str, _Fact]):
-    """A decision's facts, put together when somebody looks: few do, and it costs as much as deciding."""
-
-    __slots__ = ("_decision", "_flag", "_made")
-
-    def __init__(self, decision: ours.Decision, flag: Flag | None) -> None:
-        self._decision = decision
-        self._flag = flag
-        self._made: dict[str, _Fact] | None = None
-
-    def _all(self) -> dict[str, _Fact]:
-        if self._made is None:
-            self._made = _facts(self._decision, self._flag)
-        return self._made
-
-    def __getitem__(self, name: str) -> _Fact:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __repr__(self) -> str:
-        return repr(self._all())
-
-
-def _facts(decision: ours.Decision, flag: Flag | None) -> dict[str, _Fact]:
-    configured = () if flag is None else flag.metadata
-    facts: dict[str, _Fact] = {
-        name: float(value) if isinstance(value, Decimal) else value for name, value in configured
-    }
-    if decision.position is not None:
-        facts["position"] = f"{decision.position:016x}"
-        facts["turns_on_at"] = str(decision.turns_on_at)
-    if decision.version:
-        facts["version"] = decision.version
-    if decision.reason in (_MATCH, _DISABLED):
-        facts["rule"] = decision.detail
-    return facts
 
 
 class RolloutProvider(AbstractProvider):
@@ -178,6 +83,11 @@ class RolloutProvider(AbstractProvider):
         self._tracker = tracker
         self._global_key = global_key
         self._status: SourceStatus | None = None
+
+    @property
+    def flags(self) -> LiveFlags:
+        """Where decisions come from."""
+        return self._flags
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
@@ -278,7 +188,7 @@ class RolloutProvider(AbstractProvider):
             reason = _REASONS[decision.reason]
         else:
             reason = _OF_SPLIT if decision.threshold not in _WHOLE else _unsplit(flag)
-        return FlagResolutionDetails(value, None, None, reason, decision.variant, _Facts(decision, flag))
+        return FlagResolutionDetails(value, None, None, reason, decision.variant, Facts(decision, flag))
 
     def _heard(self, before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
         """Turn a new state into OpenFeature's event for it."""

@@ -15,7 +15,6 @@ from rollout.percentage import NOBODY, Percentage
 from rollout.plan import Plan, Stage
 from rollout.rollout_state import GUARDED, Approval, Cause, RolloutState
 from rollout.situation import Situation, following_stage
-from rollout.verdict import Call
 
 __all__ = ["Change", "Order", "ordered"]
 
@@ -117,13 +116,7 @@ def _advance(state: RolloutState, command: commands.Advance, situation: Situatio
     if command.force:
         _need_reason(command)
     else:
-        verdict = situation.usable_verdict(state)
-        if verdict is None or verdict.call is not Call.ADVANCE_ALLOWED:
-            why = (
-                verdict.explain()
-                if verdict
-                else situation.evidence_problem or "no fresh verdict on this stage"
-            )
+        if why := situation.why_no_pass(state):
             raise _refused(state, command, f"the guard does not pass ({why}); force it, with a reason")
         if frozen := situation.freeze():
             raise _refused(state, command, f"{frozen}; force it, with a reason")

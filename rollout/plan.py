@@ -25,7 +25,7 @@ MAX_STAGES = 50
 MAX_BAKE_SECONDS = 366 * 86_400
 #: A cohort below this is said to be tiny: its evidence hardly ever decides.
 TINY_COHORT = 10
-#: The highest rate a stage may be capped at, and the finest step, in deliveries a second.
+#: The highest rate a stage may be capped at, and the finest step, in attempts a second.
 MAX_RATE = Decimal(1_000_000)
 RATE_DIGITS = 6
 
@@ -38,8 +38,8 @@ class Stage:
         percentage: The share of the units that is in while the stage lasts.
         bake_seconds: How long it must hold before the next one begins, counted as `Progress` says: up to 366
             days. 0 is for the last stage alone: the plan is done as soon as the guard passes there.
-        rate_per_second: The most deliveries sent a second while it lasts, over the whole fleet; above 0, at
-            most 1,000,000, with at most 6 digits after the point. None: no cap.
+        rate_per_second: The most attempts a second at each endpoint while it lasts, of the whole fleet; above
+            0, at most 1,000,000, with at most 6 digits after the point. None: no cap.
         approval: Whether a person must approve before it begins.
         shadow: Whether envelopes are built, checked and signed, and nothing is sent; only at 0 %.
 

@@ -85,7 +85,7 @@ def _success_of_stage(criteria: Criteria, evidence: Evidence) -> Reading:
 
 def _success_of_minutes(criteria: Criteria, evidence: Evidence, now: float) -> Reading:
     line, needs = criteria.success_roll_back_percent, criteria.minute_needs
-    sampled = [one for one in evidence.window if one.failed + one.counts.get("ok") >= needs]
+    sampled = [one for one in evidence.minutes if one.failed + one.counts.get("ok") >= needs]
     bad = [one for one in sampled if 100 * one.counts.get("ok") < line * (one.failed + one.counts.get("ok"))]
     run, limit = longest_run(bad, before=minute_of(now)), criteria.minutes_in_a_row
     return Reading(

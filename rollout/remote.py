@@ -16,13 +16,14 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 
 from rollout.asking import Asker, Hanging
+from rollout.controls import KillSwitch, always_on, no_ceilings
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.errors import ConfigError
 from rollout.evaluator import failure
 from rollout.events import Observer
 from rollout.flags import Flag, FlagKey
 from rollout.inherited import follow, is_inherited
-from rollout.live import KillSwitch, LiveFlags, always_on, no_ceilings
+from rollout.live import LiveFlags
 from rollout.percentage import EVERYBODY, POSITIONS, Percentage
 from rollout.provided import Provided
 from rollout.remote_answer import Answer, judged, mapped, off, recorded

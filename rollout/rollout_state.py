@@ -178,6 +178,17 @@ class RolloutState:
         return None if self.plan is None or self.stage is None else self.plan.stages[self.stage]
 
     @property
+    def stage_text(self) -> str:
+        """The stage it is in, for a person, such as `2 of 4`; empty where no stage is under way."""
+        number, plan = self.stage, self.plan
+        return "" if number is None or plan is None else f"{number + 1} of {len(plan.stages)}"
+
+    @property
+    def ceiling_text(self) -> str:
+        """The ceiling for a person: `25 %`, or `no ceiling`."""
+        return "no ceiling" if self.ceiling is None else f"{self.ceiling} %"
+
+    @property
     def rate_per_second(self) -> Decimal | None:
         """The most deliveries a second over the whole fleet; None: no cap."""
         return None if self.stage_plan is None else self.stage_plan.rate_per_second

@@ -2,12 +2,14 @@
 
 One runner a flag is at work in a fleet, by a fence; persons' commands go through here too, without one. The
 invariants: what is decided is written before anything is told; every write is on top of the version that was
-read; a pass that dies at any point leaves a state from which the next one, anybody's, goes on; a version
-lower than one seen before lets nothing go up. Explained in docs/explanation/rollout-plan.md.
+read; a pass that dies at any point leaves a state from which the next one, anybody's, goes on; a store that
+does not follow what was seen before lets nothing go up, and nothing goes up before senders were heard on it.
+Explained in docs/explanation/rollout-plan.md.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,23 +17,29 @@ from enum import StrEnum
 from rollout.actions import Action
 from rollout.actor import Actor
 from rollout.commands import Command, Kill, Spoken, Start, Tick
-from rollout.controller import Step, step
+from rollout.controller import ISSUING, Step, step
 from rollout.controls import NOT_KILLED, KillState
 from rollout.errors import ConfigError, StoreConflict
-from rollout.events import JournalGrew, Observer, RolloutChanged, SourceProblem, emit
+from rollout.events import Observer, SourceProblem, emit
 from rollout.flags import FlagKey
+from rollout.journal import facts_of
 from rollout.percentage import NOBODY, Percentage
 from rollout.plan import Plan
 from rollout.rollout_state import GUARDED, RolloutState
 from rollout.situation import Obstacle, Situation, following_stage, obstacles
-from rollout.stores.base import Fence, RolloutStore
+from rollout.stores.base import MAX_LEASE_SECONDS, Fence, RolloutStore
 from rollout.watch import Looked, Watch
 
-__all__ = ["Outcome", "Pass", "Runner"]
+__all__ = ["HEARING_SECONDS", "KILL_FILE", "Outcome", "Pass", "Runner"]
 
 # How often a person's command is decided again when others write at the same time.
 _TRIES = 8
-_KILL_FILE = Actor(name="kill-file", authenticated=False)
+#: So long a runner that would let more through waits for whoever has seen more than this store. Senders look
+#: four times a second; but after an outage a worker leaves the database alone for up to five seconds
+#: (`WorkerPolicy.max_backoff_seconds`), and is silent meanwhile.
+HEARING_SECONDS = 6.0
+#: Who kills where a runner finds the kill file of its host.
+KILL_FILE = Actor(name="kill-file", authenticated=False)
 
 
 class Outcome(StrEnum):
@@ -92,11 +100,12 @@ class Runner:
         plan: Returns the plan as it is written now. One that raises `ConfigError` is a plan that cannot be
             read: what is pinned goes on being guarded, and nothing goes up.
         owner: This process, unique for its life and never used again, such as host, pid and a random part.
-        lease_seconds: How long the fence holds without a tick, above 0. At least three ticks.
+        lease_seconds: How long the fence holds without a tick: above 0, at most 600. At least three ticks.
         kill: This host's kill switch. Pulled, it rolls the whole rollout back.
         cohort: How many units are in at a percentage; None: nobody counts.
         prepare: Given the state that will let more through, before it is written; what it raises keeps it
             from being written.
+        wait: Waits for so many seconds: before a pass lets more through, so that senders are heard first.
         observer: Told of every change, and once of a store that went back.
     """
 
@@ -112,14 +121,17 @@ class Runner:
         kill: Callable[[], KillState] = not_killed,
         cohort: Callable[[Percentage], int | None] = nobody_counts,
         prepare: Callable[[RolloutState], object] = nothing_to_prepare,
+        wait: Callable[[float], object] = time.sleep,  # noqa: TID251 (it is an argument)
         observer: Observer | None = None,
     ) -> None:
-        if lease_seconds <= 0:
-            raise ConfigError("lease_seconds", f"must be above 0, got {lease_seconds}")
+        if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
+            allowed = f"must be above 0 and at most {MAX_LEASE_SECONDS:g} s"
+            raise ConfigError("lease_seconds", f"{allowed}, got {lease_seconds}")
         self._flag, self._store, self._watch, self._plan = flag, store, watch, plan
         self._owner, self._lease_seconds = owner, lease_seconds
         self._kill, self._cohort, self._prepare, self._observer = kill, cohort, prepare, observer
-        self._seen_version = 0
+        self._wait = wait
+        self._seen_version, self._seen_head = 0, ""
         self._complaint = ""
 
     def tick(self) -> Pass:
@@ -129,15 +141,16 @@ class Runner:
             ConfigError: What the store keeps is no state. Nothing is written; senders stay as they are.
             Exception: What the store's technology raises when it is away.
         """
-        fence = self._store.take_fence(self._flag, self._owner, lease_seconds=self._lease_seconds)
+        fence = self._take_fence(self._lease_seconds)
         if fence is None:
             return Pass(outcome=Outcome.STANDBY)
-        state, situation = self.look()
-        kill = self._kill()
-        command: Command = Tick()
-        if kill.killed is not False and not state.killed:
-            command = Kill(by=_KILL_FILE, reason=kill.why)
-        made = step(state, command, situation)
+        state, situation, made = self._decided()
+        if _lets_more_through(state, made.state):
+            fence = self._take_fence(max(self._lease_seconds, 2 * HEARING_SECONDS))  # lest it runs out
+            if fence is None:
+                return Pass(outcome=Outcome.STANDBY)
+            self._wait(HEARING_SECONDS)  # who has obeyed what this store lacks says so meanwhile
+            state, situation, made = self._decided()
         try:
             self._write(state, made, fence)
         except StoreConflict:
@@ -153,6 +166,18 @@ class Runner:
             waiting_for=obstacles(made.state, situation) if made.state.state in GUARDED else (),
             actions=made.actions,
         )
+
+    def _take_fence(self, seconds: float) -> Fence | None:
+        return self._store.take_fence(self._flag, self._owner, lease_seconds=seconds)
+
+    def _decided(self) -> tuple[RolloutState, Situation, Step]:
+        """Look, and decide what comes of it; nothing is written."""
+        state, situation = self.look()
+        kill = self._kill()
+        command: Command = Tick()
+        if kill.killed is not False and not state.killed:
+            command = Kill(by=KILL_FILE, reason=kill.why)
+        return state, situation, step(state, command, situation)
 
     def obey(self, command: Spoken) -> Step:
         """Follow a person's or a tripwire's command, decided again where somebody else wrote first.
@@ -185,11 +210,23 @@ class Runner:
             evidence_problem=looked.problem,
             senders=tuple(self._store.senders(self._flag)),
             seen_version=self._seen_version,
+            lost_version=0 if self._follows(state) else self._seen_version,
             next_cohort=self._count(following.percentage) if following else None,
         )
         if not situation.went_back(state):
-            self._seen_version = state.version
+            self._seen_version, self._seen_head = state.version, state.head
         return state, situation
+
+    def _follows(self, state: RolloutState) -> bool:
+        """Whether the journal leads from what this runner saw last to *state*, or somebody stopped it since.
+
+        Of a lower version that is not asked: it went back whatever its journal says.
+        """
+        if state.head == self._seen_head or state.version < self._seen_version or not self._seen_version:
+            return True
+        entries = self._store.journal(self._flag, after_version=self._seen_version)
+        is_next = bool(entries) and entries[0].previous == self._seen_head
+        return is_next or any(entry.cause in ISSUING for entry in entries)
 
     def _obey(self, command: Spoken) -> Step:
         state, situation = self.look()
@@ -215,23 +252,15 @@ class Runner:
         if _lets_more_through(state, made.state):
             self._prepare(made.state)
         self._store.swap(made.state, made.entry, expected_version=state.version, fence=fence)
-        self._seen_version = made.state.version
+        self._seen_version, self._seen_head = made.state.version, made.state.head
 
     def _tell(self, state: RolloutState, made: Step) -> None:
         """Say what is written already."""
         if made.entry is None:
             return
-        changed = RolloutChanged(
-            flag=self._flag,
-            from_bp=_basis_points(state),
-            to_bp=_basis_points(made.state),
-            state=made.state.state.value,
-            actor=made.entry.actor,
-            reason=made.entry.reason,
-        )
-        emit(self._observer, changed)
-        version, head = made.state.version, made.state.head
-        emit(self._observer, JournalGrew(flag=self._flag, version=version, head=head))
+        old, new = _basis_points(state), _basis_points(made.state)
+        for fact in facts_of(made.entry, from_bp=old, to_bp=new, state=made.state.state.value):
+            emit(self._observer, fact)
 
     def _complain(self, problem: str) -> None:
         """Say that the store went back, once for each way in which it did."""

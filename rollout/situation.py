@@ -17,7 +17,7 @@ from rollout.plan import TINY_COHORT, Plan, Stage
 from rollout.rollout_state import RolloutState
 from rollout.verdict import Call, Verdict
 
-__all__ = ["Obstacle", "ObstacleKind", "Situation", "cohort_note", "obstacles"]
+__all__ = ["Obstacle", "ObstacleKind", "Situation", "cohort_note", "following_stage", "moment", "obstacles"]
 
 #: A verdict older than this is none: two ticks of a runner that is well.
 MAX_VERDICT_AGE_SECONDS = 60.0
@@ -37,6 +37,7 @@ class Situation:
             keeps it and does not read it.
         senders: Every heartbeat row there is.
         seen_version: The highest version of the state that the caller ever saw.
+        lost_version: The version that the caller saw, where the state does not follow it; 0 where it does.
         next_cohort: How many units the next stage would let through; None: nobody counted.
     """
 
@@ -48,19 +49,43 @@ class Situation:
     evidence: str = ""
     senders: tuple[Sender, ...] = ()
     seen_version: int = 0
+    lost_version: int = 0
     next_cohort: int | None = None
 
     def usable_verdict(self, state: RolloutState) -> Verdict | None:
-        """Return the verdict where it is fresh and of the present stage; what was judged before is none."""
+        """Return the verdict where it is fresh and of the present stage; what was judged before is none.
+
+        Where the store's clock went back behind the stage's beginning nothing is of the stage, and nothing
+        goes up; but a breach is one all the same.
+        """
         verdict = self.verdict
-        if verdict is None or verdict.at < state.stage_entered_at or verdict.at > self.now:
+        if verdict is None or verdict.at > self.now:
+            return None
+        if verdict.at < state.stage_entered_at and verdict.call is not Call.ROLL_BACK:
             return None
         return verdict if self.now - verdict.at <= MAX_VERDICT_AGE_SECONDS else None
+
+    def why_no_pass(self, state: RolloutState) -> str:
+        """Say why the guard does not let *state* go on; empty where it does."""
+        verdict = self.usable_verdict(state)
+        if verdict is None:
+            return self.evidence_problem or "no fresh verdict on this stage"
+        return "" if verdict.call is Call.ADVANCE_ALLOWED else verdict.explain()
 
     @property
     def seen_epoch(self) -> int:
         """The highest epoch that a sender has acknowledged."""
         return max((sender.epoch for sender in self.senders), default=0)
+
+    @property
+    def lost(self) -> int:
+        """The highest version seen by anybody of which the store lacks something; 0: it lacks nothing."""
+        return max((self.lost_version, *(sender.seen_version for sender in self.senders)))
+
+    def is_news_to_all(self, state: RolloutState) -> bool:
+        """Whether nobody can have seen this version, or acknowledged this epoch, of another store."""
+        is_above = self.lost < state.version and self.seen_version <= state.version
+        return is_above and self.seen_epoch <= state.epoch
 
     def went_back(self, state: RolloutState) -> str:
         """Say how the store went back, by what was seen before; empty where it did not."""
@@ -68,6 +93,8 @@ class Situation:
             return f"store went back: version {state.version}, seen {self.seen_version}"
         if self.seen_epoch > state.epoch:
             return f"store went back: epoch {state.epoch}, senders have seen {self.seen_epoch}"
+        if self.lost:
+            return f"store went back: version {state.version} does not follow {self.lost}, which was seen"
         return ""
 
     def drift(self, state: RolloutState) -> str:
@@ -122,7 +149,7 @@ def obstacles(state: RolloutState, situation: Situation) -> tuple[Obstacle, ...]
     stage, following = state.stage_plan, following_stage(state)
     found = [
         (ObstacleKind.BAKE, _bake(state, stage)),
-        (ObstacleKind.VERDICT, _verdict(state, situation)),
+        (ObstacleKind.VERDICT, situation.why_no_pass(state)),
         (ObstacleKind.STORE, situation.went_back(state)),
     ]
     if following is not None:
@@ -149,13 +176,6 @@ def _bake(state: RolloutState, stage: Stage | None) -> str:
     if baked >= stage.bake_seconds:
         return ""
     return f"held {spoken(baked)} of {spoken(stage.bake_seconds)}"
-
-
-def _verdict(state: RolloutState, situation: Situation) -> str:
-    verdict = situation.usable_verdict(state)
-    if verdict is None:
-        return situation.evidence_problem or "no fresh verdict on this stage"
-    return "" if verdict.call is Call.ADVANCE_ALLOWED else verdict.explain()
 
 
 def _approval(state: RolloutState, following: Stage) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from rollout.flags import Flag, FlagKey
 
-__all__ = ["Snapshot", "SourceStatus"]
+__all__ = ["Listener", "Snapshot", "SourceStatus"]
 
 
 class SourceStatus(StrEnum):
@@ -45,3 +46,24 @@ class Snapshot:
     status: SourceStatus = SourceStatus.READY
     problem: str | None = None
     origin: str = ""
+
+    def is_same(self, other: Snapshot) -> bool:
+        """Whether *other* says the same: these very flags, trusted as far, with the same problem."""
+        return self is other or (
+            self.flags is other.flags
+            and (self.version, self.status, self.problem) == (other.version, other.status, other.problem)
+        )
+
+
+class Listener(Protocol):
+    """Hears of every state that was put in force and differs from the one before."""
+
+    def __call__(self, before: Snapshot | None, after: Snapshot, /, *, problem: str | None) -> None:
+        """Take notice; called on the thread that happened to refresh, so be quick. Raising is swallowed.
+
+        Args:
+            before: What was in force; None at the first reading.
+            after: What is in force now; the same object where only the controls above it have changed.
+            problem: What keeps the controls from being read, so that every flag is off; None: nothing.
+        """
+        ...

@@ -83,7 +83,7 @@ def from_dict(data: object) -> RolloutState:
     return RolloutState(
         flag=FlagKey(flag),
         version=table.whole("version"),
-        state=_state(table),
+        state=table.member("state", State),
         ceiling=_percentage(table, "ceiling"),
         epoch=table.whole("epoch"),
         epoch_at=table.number("epoch_at"),
@@ -98,13 +98,6 @@ def from_dict(data: object) -> RolloutState:
         progress=_progress(table),
         head=table.text("head"),
     )
-
-
-def _state(table: Table) -> State:
-    try:
-        return State(table.text("state"))
-    except ValueError:
-        raise ConfigError(table.path("state"), f"must be one of {', '.join(State)}") from None
 
 
 def _plan(table: Table, flag: str) -> Plan | None:

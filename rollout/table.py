@@ -1,19 +1,24 @@
-"""A table of keys and values that a person wrote, read strictly: a plain mapping from settings, JSON or TOML.
+"""A table of keys and values, read strictly: a plain mapping from settings, JSON or TOML.
 
-Every key that is not known is an error that names the nearest known one: a misspelt word must not silently be
-a default. The invariant: nothing but `ConfigError` comes out, with the path of the value and what is allowed.
+Where a person wrote it, every key that is not known is an error that names the nearest known one: a misspelt
+word must not silently be a default. What we wrote ourselves may come from a later version, with more keys.
+The invariant: nothing but `ConfigError` comes out, with the path of the value and what is allowed.
 Explained in docs/reference/plan.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from math import isfinite
+from typing import TypeVar
 
 from rollout.errors import ConfigError
 
-__all__ = ["Table"]
+__all__ = ["Table", "nearest"]
+
+MemberT = TypeVar("MemberT", bound=StrEnum)
 
 # No moment or length of time in seconds lies beyond it; infinity and NaN least of all.
 _FAR = 1e15
@@ -23,9 +28,9 @@ class Table:
     """The keys of one mapping.
 
     Args:
-        value: What a person wrote; anything but a mapping with text keys is refused.
+        value: What was written; anything but a mapping with text keys is refused.
         path: Where it stands, such as `plan.stages[0]`.
-        known: The keys that are allowed.
+        known: The keys that are allowed; None: any.
 
     Raises:
         ConfigError: It is no mapping, or has a key that is not known.
@@ -33,7 +38,7 @@ class Table:
 
     __slots__ = ("_path", "_values")
 
-    def __init__(self, value: object, *, path: str, known: tuple[str, ...]) -> None:
+    def __init__(self, value: object, *, path: str, known: tuple[str, ...] | None) -> None:
         if not isinstance(value, Mapping):
             raise ConfigError(path, f"must be a table of keys and values, got {type(value).__name__}")
         self._path = path
@@ -41,8 +46,8 @@ class Table:
         for key, each in value.items():
             if not isinstance(key, str):
                 raise ConfigError(path, f"a key must be text, got {type(key).__name__}")
-            if key not in known:
-                raise ConfigError(path, f"unknown key {key[:64]!a}{_nearest(key, known)}")
+            if known is not None and key not in known:
+                raise ConfigError(path, f"unknown key {key[:64]!a}{nearest(key, known)}")
             self._values[key] = each
 
     def __contains__(self, name: str) -> bool:
@@ -79,6 +84,22 @@ class Table:
             return value
         raise ConfigError(self.path(name), f"must be text, got {type(value).__name__}")
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the texts of the list under *name*, which must be there."""
+        found = []
+        for path, value in self.each(name):
+            if not isinstance(value, str):
+                raise ConfigError(path, f"must be text, got {type(value).__name__}")
+            found.append(value)
+        return tuple(found)
+
+    def member(self, name: str, of: type[MemberT]) -> MemberT:
+        """Return the member of *of* whose value is the text under *name*, which must be there."""
+        try:
+            return of(self.text(name))
+        except ValueError:
+            raise ConfigError(self.path(name), f"must be one of {', '.join(of)}") from None
+
     def whole(self, name: str) -> int:
         """Return the whole number under *name*, which must be there."""
         value = self.value(name)
@@ -101,15 +122,24 @@ class Table:
         Raises:
             ConfigError: It is no list, or has more than *most* items.
         """
-        value = self._values.get(name, ())
+        return self.each(name, most=most) if name in self else iter(())
+
+    def each(self, name: str, *, most: int | None = None) -> Iterator[tuple[str, object]]:
+        """Return the path and the value of each item of the list under *name*, which must be there.
+
+        Raises:
+            ConfigError: It is no list, or has more than *most* items; None: any number will do.
+        """
+        value = self.value(name)
         if not isinstance(value, (list, tuple)):
             raise ConfigError(self.path(name), f"must be a list, got {type(value).__name__}")
-        if len(value) > most:
+        if most is not None and len(value) > most:
             raise ConfigError(self.path(name), f"at most {most} items are allowed, got {len(value)}")
         return ((f"{self.path(name)}[{number}]", each) for number, each in enumerate(value))
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return how a message about the unknown *word* ends: with the nearest known one, or with all of them."""
     from difflib import get_close_matches  # Slow to import, and only an error needs it.
 
     near = get_close_matches(word[:64], known, n=1, cutoff=0.5)

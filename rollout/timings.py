@@ -75,7 +75,7 @@ def _quantile(
 
 def _minutes(scale: _Scale, criteria: Criteria, evidence: Evidence, *, now: float, line_ms: float) -> Reading:
     buckets, needs, line = scale.buckets, criteria.minute_needs, _microseconds(line_ms)
-    sampled = [one for one in evidence.window if buckets.total(one.counts) >= needs]
+    sampled = [one for one in evidence.minutes if buckets.total(one.counts) >= needs]
     bad = [one for one in sampled if buckets.is_above(one.counts, line, percent=95)]
     run, limit = longest_run(bad, before=minute_of(now)), criteria.minutes_in_a_row
     return Reading(

@@ -7,13 +7,13 @@ undecided. Explained in docs/explanation/guard.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import isfinite
-from typing import TypeVar
 
 from rollout.errors import ConfigError
+from rollout.table import Table
 
 __all__ = ["Call", "Reading", "Standing", "Verdict", "VerdictKind", "in_figures"]
 
@@ -43,8 +43,6 @@ class Call(StrEnum):
     HOLD = "hold"
     ROLL_BACK = "roll_back"
 
-
-MemberT = TypeVar("MemberT", bound=StrEnum)
 
 # Worst first: the first standing that any reading has decides.
 _ORDER = (
@@ -114,24 +112,29 @@ class Reading:
         return {**asdict(self), "standing": self.standing.value}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Reading:
+    def from_dict(cls, data: object, *, path: str = "reading") -> Reading:
         """Read what `as_dict` wrote. Keys that are not known are left alone: a later version may add some.
+
+        Args:
+            data: A mapping.
+            path: Where it stands, the beginning of every message.
 
         Raises:
             ConfigError: A field is missing or has another type.
         """
+        table = Table(data, path=path, known=None)
         return cls(
-            measure=_text(data, "measure"),
-            scope=_text(data, "scope"),
-            value=_number(data, "value"),
-            sample=_whole(data, "sample"),
-            needed=_whole(data, "needed"),
-            go_on=_text(data, "go_on"),
-            hold=_text(data, "hold"),
-            roll_back=_text(data, "roll_back"),
-            standing=_member(data, "standing", Standing),
-            why=_text(data, "why"),
-            bound=_text({"bound": "", **data}, "bound"),  # what was written before there was one has none
+            measure=table.text("measure"),
+            scope=table.text("scope"),
+            value=_value(table),
+            sample=table.whole("sample"),
+            needed=table.whole("needed"),
+            go_on=table.text("go_on"),
+            hold=table.text("hold"),
+            roll_back=table.text("roll_back"),
+            standing=table.member("standing", Standing),
+            why=table.text("why"),
+            bound=table.text("bound") if "bound" in table else "",  # what was written before there was one
         )
 
 
@@ -209,70 +212,26 @@ class Verdict:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Verdict:
+    def from_dict(cls, data: object) -> Verdict:
         """Read what `as_dict` wrote.
 
         Raises:
             ConfigError: A field is missing or has another type, or kind and call do not fit.
         """
-        at = _number(data, "at")
-        if at is None:
-            raise ConfigError("verdict.at", "must be a number")
+        table = Table(data, path="verdict", known=None)
         return cls(
-            at=at,
-            kind=_member(data, "kind", VerdictKind),
-            call=_member(data, "call", Call),
-            readings=tuple(Reading.from_dict(_mapping(item)) for item in _list(data, "readings")),
-            rule_version=_whole(data, "rule_version"),
-            missing=tuple(_each_text(_list(data, "missing"))),
+            at=table.number("at"),
+            kind=table.member("kind", VerdictKind),
+            call=table.member("call", Call),
+            readings=tuple(Reading.from_dict(each, path=path) for path, each in table.each("readings")),
+            rule_version=table.whole("rule_version"),
+            missing=table.texts("missing"),
         )
 
 
-def _text(data: Mapping[str, object], name: str) -> str:
-    value = data.get(name)
-    if not isinstance(value, str):
-        raise ConfigError(f"verdict.{name}", "must be text")
-    return value
-
-
-def _whole(data: Mapping[str, object], name: str) -> int:
-    value = data.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"verdict.{name}", "must be a whole number")
-    return value
-
-
-def _number(data: Mapping[str, object], name: str) -> float | int | None:
-    value = data.get(name)
+def _value(table: Table) -> float | int | None:
+    value = table.value("value")
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigError(f"verdict.{name}", "must be a number or null")
-    return value
-
-
-def _member(data: Mapping[str, object], name: str, of: type[MemberT]) -> MemberT:
-    value = _text(data, name)
-    if value not in set(of):
-        raise ConfigError(f"verdict.{name}", f"must be one of {', '.join(sorted(of))}")
-    return of(value)
-
-
-def _list(data: Mapping[str, object], name: str) -> list[object]:
-    value = data.get(name)
-    if not isinstance(value, list):
-        raise ConfigError(f"verdict.{name}", "must be a list")
-    return value
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError("verdict.readings", "each must be an object")
-    return value
-
-
-def _each_text(values: list[object]) -> Iterable[str]:
-    for value in values:
-        if not isinstance(value, str):
-            raise ConfigError("verdict.missing", "each must be text")
-        yield value
+    number = table.number("value")
+    return value if isinstance(value, int) else number  # a count stays whole, as it was written

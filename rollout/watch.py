@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollout import evidence_text, guard
+from rollout.duration import spoken
 from rollout.evidence import Evidence, Row, minute_of
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
@@ -110,14 +111,19 @@ class Watch:
         unreadable: Mapping[str, str] = {}
         problem = ""
         try:
-            rows, unreadable = self._rows(state.flag, from_minute=kept.until)
+            rows, unreadable = self._rows(state.flag, from_minute=min(kept.until, minute_of(now)))
         except Exception as error:  # noqa: BLE001 (whatever keeps it from being read: undecided, and said)
             problem = f"the evidence cannot be read ({type(error).__name__})"
+        if now < state.stage_entered_at and not problem:
+            gap = spoken(state.stage_entered_at - now)
+            problem = f"the store's clock went back: it is {gap} before the beginning of the stage"
         looked = guard.look(
             state.plan.criteria, kept, rows, now=now, unreadable=unreadable, is_shadow=state.is_shadow
         )
         # A minute is folded once: what could not be read of it is read again at the next look, for a while.
-        waits = unreadable and minute_of(now) - kept.until <= MAX_WAITING_MINUTES
+        # Not while minutes come again: what they held when they were seen first must be remembered.
+        comes_again = looked.keep.until < looked.keep.again
+        waits = unreadable and not comes_again and minute_of(now) - kept.until <= MAX_WAITING_MINUTES
         return Looked(
             verdict=looked.verdict,
             evidence="" if rows is None or waits else evidence_text.dumps(looked.keep),

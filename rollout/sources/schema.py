@@ -8,7 +8,7 @@ docs/reference/flag-file.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -30,6 +30,7 @@ from rollout.flags import (
 from rollout.percentage import Percentage
 from rollout.sources.dump import SCHEMA, FlagSet, checksum, dumps
 from rollout.sources.syntax import RefusedNumber, read_json, read_toml
+from rollout.table import nearest
 from rollout.variants import value_of
 
 __all__ = [
@@ -182,10 +183,11 @@ def _condition(body: object) -> Condition:
 
 
 def _operator(value: object) -> Operator:
+    text = _text(value, "op")
     try:
-        return Operator(_text(value, "op"))
+        return Operator(text)
     except ValueError:
-        raise ConfigError("op", f"unknown operator{_nearest(value, list(Operator))}") from None
+        raise ConfigError("op", f"unknown operator{nearest(text, list(Operator))}") from None
 
 
 def _scalar(value: object) -> Scalar:
@@ -284,7 +286,7 @@ def _table(value: object, path: str, known: tuple[str, ...] | None) -> dict[str,
         if not isinstance(key, str):
             raise ConfigError(path, f"a key must be text, got {type(key).__name__}")
         if known is not None and key not in known:
-            raise ConfigError(path, f"unknown key {key[:64]!a}{_nearest(key, known)}")
+            raise ConfigError(path, f"unknown key {key[:64]!a}{nearest(key, known)}")
     return table
 
 
@@ -292,10 +294,3 @@ def _require(table: Mapping[str, object], *keys: str) -> None:
     for key in keys:
         if key not in table:
             raise ConfigError(key, "is missing")
-
-
-def _nearest(word: object, known: Sequence[str]) -> str:
-    from difflib import get_close_matches  # Slow to import, and only an error needs it.
-
-    near = get_close_matches(str(word)[:64], known, n=1, cutoff=0.5)
-    return f"; nearest known: {near[0]}" if near else f"; known: {', '.join(known)}"

@@ -9,12 +9,11 @@ but a kind and a masked place is written. Explained in docs/how-to/clear-a-trip.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollout.controls import NOT_KILLED, KillState
-from rollout.sources.kill import KillFile
+from rollout.sources.kill import KillFile, append_line
 
 __all__ = ["SUFFIX", "HostSwitches", "Trip", "Tripwire"]
 
@@ -42,6 +41,13 @@ class Trip:
     place: str
     process: str
 
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.place} in {self.event}"
+
+    def as_dict(self) -> dict[str, str]:
+        """Return what was found where, as JSON types; who found it and when stay in the file."""
+        return {"event": self.event, "kind": self.kind, "place": self.place}
+
 
 class Tripwire:
     """Trip, and tell whether this host has tripped.
@@ -68,22 +74,13 @@ class Tripwire:
         Where it could not, this process is stopped all the same, and the caller has to tell.
         """
         self._latched = f"{found.kind} at {found.place}"
+        self._was_written = False  # of an earlier trip: a latch without a file holds until the process ends
         try:
-            self._append(found)
+            append_line(self.path, json.dumps({name: getattr(found, name) for name in Trip.__slots__}))
         except Exception:  # noqa: BLE001 (whatever keeps it from being written: the latch holds, the caller tells)
             return False
         self._was_written = True
         return True
-
-    def _append(self, found: Trip) -> None:
-        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-        line = {name: getattr(found, name) for name in Trip.__slots__}
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o644)
-        try:
-            os.write(handle, f"{json.dumps(line)}\n".encode())  # one write: lines of two processes stay whole
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def state(self) -> KillState:
         """Look now, as a kill switch does. Never raises."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from rollout.errors import StoreConflict
@@ -18,7 +19,12 @@ from rollout.fleet import Sender
 from rollout.journal import JournalEntry
 from rollout.rollout_state import RolloutState
 
-__all__ = ["Fence", "RolloutStore", "check_swap"]
+__all__ = ["MAX_LEASE_SECONDS", "NOTHING_SEEN", "Fence", "RolloutStore", "check_swap"]
+
+#: For how long a fence may be taken at most.
+MAX_LEASE_SECONDS = 600.0
+#: What a sender tells as seen where its store has not gone back.
+NOTHING_SEEN: Mapping[FlagKey, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,9 @@ class RolloutStore(Protocol):
     ) -> None:
         """Write *state* on top of *expected_version*, and *entry* with it, in one transaction.
 
+        With an entry of the cause `STORE_ACCEPTED` it also forgets what senders have told as *seen*, of every
+        flag: a person accepts the whole store.
+
         Args:
             state: The next state. `check_swap` says what fits.
             entry: The journal entry of the change; None where only progress is written.
@@ -86,6 +95,12 @@ class RolloutStore(Protocol):
         """Take or renew the fence of *flag* for *owner*, or return None while another holds it.
 
         Renewing keeps the token; taking one that ran out, was given back or was another's gives a higher one.
+        One that is held for more than `MAX_LEASE_SECONDS` from now ran out too: the store's clock went back.
+
+        Args:
+            flag: Whose fence.
+            owner: Who takes it, one name for each runner.
+            lease_seconds: For how long; at most `MAX_LEASE_SECONDS`.
         """
         ...
 
@@ -94,13 +109,27 @@ class RolloutStore(Protocol):
         ...
 
     def beat(
-        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+        self,
+        name: str,
+        epochs: Mapping[FlagKey, int],
+        *,
+        lease_seconds: float,
+        stopped_by: str = "",
+        seen: Mapping[FlagKey, int] = NOTHING_SEEN,
     ) -> None:
         """Write the heartbeat of a sender: which epoch of each flag it obeys, and which file stops its host.
 
         A sender promises to start no attempt once it could not beat for *lease_seconds*, to refuse an epoch
         lower than it has obeyed, and to tell every flag that it gates. A lower epoch than was told before by
         the same name is kept as the higher one.
+
+        Args:
+            name: The sender's.
+            epochs: By flag.
+            lease_seconds: 0 or more; 0: it starts no attempt until it has beaten again.
+            stopped_by: The file; empty: none.
+            seen: Of each flag the version that it has seen, while it waits because this store lacks a
+                decision that it has obeyed. Told anew by each heartbeat.
         """
         ...
 

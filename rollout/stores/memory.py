@@ -16,8 +16,8 @@ from rollout.errors import StoreConflict
 from rollout.flags import FlagKey
 from rollout.fleet import Sender
 from rollout.journal import JournalEntry
-from rollout.rollout_state import RolloutState
-from rollout.stores.base import Fence, check_swap
+from rollout.rollout_state import Cause, RolloutState
+from rollout.stores.base import MAX_LEASE_SECONDS, NOTHING_SEEN, Fence, check_swap
 
 __all__ = ["MemoryRolloutStore"]
 
@@ -36,6 +36,7 @@ class MemoryRolloutStore:
         self._journals: dict[FlagKey, list[str]] = {}
         self._fences: dict[FlagKey, Fence] = {}
         self._senders: dict[str, tuple[float, float, dict[FlagKey, tuple[int, float]], str]] = {}
+        self._seen: dict[str, dict[FlagKey, int]] = {}
 
     def now(self) -> float:
         """Return the store's time."""
@@ -62,6 +63,8 @@ class MemoryRolloutStore:
             check_swap(self.load(state.flag), state, entry, expected_version=expected_version)
             if entry is not None:
                 self._journals.setdefault(state.flag, []).append(entry.dumps())
+                if entry.cause == Cause.STORE_ACCEPTED.value:
+                    self._seen.clear()
             self._states[state.flag] = state_text.dumps(state)
 
     def journal(
@@ -75,7 +78,7 @@ class MemoryRolloutStore:
         """Take or renew the fence of *flag*, or return None while another holds it."""
         with self._lock:
             now, held = self._clock(), self._fences.get(flag)
-            is_held = held is not None and held.expires_at > now
+            is_held = held is not None and now < held.expires_at <= now + MAX_LEASE_SECONDS
             if held is not None and is_held and held.owner != owner:
                 return None
             token = 1 if held is None else held.token + (not is_held)
@@ -91,7 +94,13 @@ class MemoryRolloutStore:
                 self._fences[fence.flag] = replace(held, expires_at=self._clock())
 
     def beat(
-        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+        self,
+        name: str,
+        epochs: Mapping[FlagKey, int],
+        *,
+        lease_seconds: float,
+        stopped_by: str = "",
+        seen: Mapping[FlagKey, int] = NOTHING_SEEN,
     ) -> None:
         """Write the heartbeat of a sender."""
         with self._lock:
@@ -101,6 +110,7 @@ class MemoryRolloutStore:
                 if epoch > told.get(flag, (0, 0.0))[0]:
                     told[flag] = (epoch, now)
             self._senders[name] = (now, lease_seconds, told, stopped_by)
+            self._seen[name] = dict(seen)
 
     def senders(self, flag: FlagKey) -> Sequence[Sender]:
         """Return every heartbeat row, by name."""
@@ -115,6 +125,7 @@ class MemoryRolloutStore:
                     seen_at=seen_at,
                     lease_seconds=lease_seconds,
                     stopped_by=stopped_by,
+                    seen_version=self._seen.get(name, {}).get(flag, 0),
                 )
             )
         return found

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rollout.actor import Actor
-from rollout.commands import Command, Pause, RollBack, Start
+from rollout.commands import AcceptStore, Command, Pause, RollBack, Start
 from rollout.controller import Step, step
 from rollout.errors import StoreConflict
 from rollout.flags import FlagKey
@@ -23,7 +23,7 @@ from rollout.journal import replay, verify
 from rollout.plan import Plan
 from rollout.rollout_state import RolloutState, State
 from rollout.situation import Situation
-from rollout.stores.base import Fence, RolloutStore
+from rollout.stores.base import MAX_LEASE_SECONDS, Fence, RolloutStore
 from rollout.testing.clock import ManualClock
 
 __all__ = ["RolloutStoreContract"]
@@ -246,6 +246,19 @@ class RolloutStoreContract:
 
         assert _taken(store, "a").token > old.token
 
+    def test_a_fence_from_before_the_clock_went_back_is_not_waited_for(self) -> None:
+        """Its owner may be dead, and nobody would guard the rollout for as long as the step was."""
+        store, clock = self.made()
+        old = _taken(store, "a")
+
+        clock.now = old.expires_at - MAX_LEASE_SECONDS
+        within = store.take_fence(_FLAG, "b", lease_seconds=30)
+        clock.now -= 1.0
+        new = _taken(store, "b")
+
+        assert within is None
+        assert new.token > old.token
+
     def test_a_fence_can_be_given_back(self) -> None:
         """Another gets it at once; giving back one that is not held any more changes nothing."""
         store, _ = self.made()
@@ -300,6 +313,33 @@ class RolloutStoreContract:
         (sender,) = store.senders(_FLAG)
 
         assert (sender.epoch, sender.acknowledged_at, sender.seen_at) == (5, _NOW, _NOW + 1.0)
+
+    def test_what_a_waiting_sender_had_seen_is_told_by_its_last_heartbeat(self) -> None:
+        """Of each flag that it knows; without a word it waits no more."""
+        store, _ = self.made()
+        store.beat("a", {_FLAG: 5}, lease_seconds=0.0, seen={_FLAG: 8, _OTHER: 3})
+        store.beat("b", {_FLAG: 5}, lease_seconds=0.0, seen={_FLAG: 9})
+
+        store.beat("b", {_FLAG: 5}, lease_seconds=5.0)
+
+        assert [each.seen_version for each in store.senders(_FLAG)] == [8, 0]
+        assert [each.seen_version for each in store.senders(_OTHER)] == [3, 0]
+
+    def test_an_accepted_store_forgets_what_had_been_seen_of_another(self) -> None:
+        """Of every flag, with the write, and with no other; epochs and leases stay."""
+        store, clock = self.made()
+        self.written(store, Start(by=_ANNA))
+        store.beat("a", {_FLAG: 5}, lease_seconds=4.0, seen={_FLAG: 8, _OTHER: 3})
+        told = store.senders(_FLAG)
+        clock.advance(1.0)
+        self.written(store, Pause(by=_ANNA))
+        kept = store.senders(_FLAG)
+
+        self.written(store, AcceptStore(by=_ANNA, reason="restored"))
+
+        assert kept == told
+        assert store.senders(_FLAG) == [replace(told[0], seen_version=0)]
+        assert [each.seen_version for each in store.senders(_OTHER)] == [0]
 
 
 def _taken(store: RolloutStore, owner: str) -> Fence:

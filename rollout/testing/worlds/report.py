@@ -11,14 +11,24 @@ from dataclasses import dataclass
 from statistics import median
 
 from rollout.criteria import Criteria
-from rollout.testing.worlds.catalogue import CATALOGUE, Kind
+from rollout.testing.worlds.catalogue import CATALOGUE, Kind, Promise
 from rollout.testing.worlds.world import Outcome
 
 __all__ = ["Task", "broken", "short_run", "spread", "table"]
 
 
-# Below so many worlds a median is judged by a sign test (2.4 standard deviations), not by itself.
+# Below so many worlds of a kind its median is not judged by itself, but by a sign test (2.4 standard
+# deviations) over all the kinds that are alike: two of two may well be late with nothing the matter.
 _FEW = 30
+_HEAD = (
+    "world",
+    "worlds",
+    "rolled back",
+    "after the fault",
+    "promised",
+    "deliveries that failed",
+    "because of",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +40,18 @@ class Task:
 
 
 def short_run(kinds: Sequence[Kind] = CATALOGUE) -> list[Task]:
-    """Return the worlds of a short run, the same each time."""
-    return [Task(kind=kind, seed=seed) for kind in kinds for seed in range(kind.in_ci)]
+    """Return the worlds of a short run, the same each time; where *kinds* has none of them, one of each."""
+    tasks = [Task(kind=kind, seed=seed) for kind in kinds for seed in range(kind.in_ci)]
+    return tasks or [Task(kind=kind, seed=0) for kind in kinds]
 
 
 def spread(worlds: int, *, first: int = 0, kinds: Sequence[Kind] = CATALOGUE) -> list[Task]:
-    """Return *worlds* tasks, spread over *kinds* by weight, each kind's seeds from *first* on."""
+    """Return *worlds* tasks, spread over *kinds* by weight, each kind's seeds from *first* on.
+
+    Fewer worlds than kinds are taken from all over them, so that no group is left out for its place.
+    """
+    if worlds < len(kinds):
+        return [Task(kind=kinds[number * len(kinds) // worlds], seed=first) for number in range(worlds)]
     wheel = [
         kind for turn in range(max(kind.weight for kind in kinds)) for kind in kinds if turn < kind.weight
     ]
@@ -56,6 +72,7 @@ def broken(outcomes: Mapping[str, Sequence[Outcome]], kinds: Sequence[Kind] = CA
         kinds: Whose promises. Those of one group share how many may be rolled back.
     """
     found = [problem for kind in kinds for problem in _broken(kind, outcomes.get(kind.world.name, ()))]
+    found += _late(outcomes, kinds)
     groups: dict[str, list[Kind]] = {}
     for kind in kinds:
         groups.setdefault(kind.group, []).append(kind)
@@ -78,9 +95,6 @@ def _broken(kind: Kind, outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield f"{name}: {len(outcomes) - len(delays)} of {len(outcomes)} were not rolled back"
         if early := sum(delay < 0 for delay in delays):
             yield f"{name}: {early} of {len(outcomes)} were rolled back before the fault"
-    late = promise.median_minutes
-    if late is not None and sum(delay > late for delay in delays) > _half(len(delays)):
-        yield f"{name}: the median is {median(delays):.1f} min, at most {late:g} are promised"
     if promise.between_minutes is not None and delays:
         low, high = promise.between_minutes
         if min(delays) < low or max(delays) > high:
@@ -90,9 +104,21 @@ def _broken(kind: Kind, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"{name}: {passes} verdicts allowed to go on"
 
 
-def _half(sample: int) -> float:
-    """Return how many may lie above a median that is kept: half of them, and of a few some more by chance."""
-    return sample / 2 + (1.2 * sample**0.5 if sample < _FEW else 0.0)
+def _late(outcomes: Mapping[str, Sequence[Outcome]], kinds: Iterable[Kind]) -> Iterator[str]:
+    """Judge the medians: of a kind that ran often by itself, of the others together with those like them."""
+    pools: dict[tuple[str, float, bool], list[float]] = {}
+    for kind in kinds:
+        ran, most = outcomes.get(kind.world.name, ()), kind.promise.median_minutes
+        if most is None:
+            continue
+        is_few = len(ran) < _FEW
+        name = kind.alike if is_few and kind.alike else kind.world.name
+        pool = pools.setdefault((name, most, is_few), [])
+        pool += [one.delay_minutes for one in ran if one.delay_minutes is not None]
+    for (name, most, is_few), delays in pools.items():
+        by_chance = 1.2 * len(delays) ** 0.5 if is_few else 0.0
+        if sum(delay > most for delay in delays) > len(delays) / 2 + by_chance:
+            yield f"{name}: the median is {median(delays):.1f} min, at most {most:g} are promised"
 
 
 def table(
@@ -117,18 +143,30 @@ def _lines(outcomes: Mapping[str, Sequence[Outcome]], kinds: Iterable[Kind]) -> 
         if kind.group != group:
             group = kind.group
             yield f"\n{group}\n"
-            yield "| world | worlds | rolled back | after the fault | deliveries that failed | because of |"
-            yield "|---|---|---|---|---|---|"
-        yield f"| {kind.world.name} | {len(ran)} | {' | '.join(_cells(ran))} |"
+            yield f"| {' | '.join(_HEAD)} |"
+            yield f"|{'---|' * len(_HEAD)}"
+        yield f"| {kind.world.name} | {len(ran)} | {' | '.join(_cells(ran, kind.promise))} |"
 
 
-def _cells(ran: Sequence[Outcome]) -> Iterator[str]:
+def _cells(ran: Sequence[Outcome], promise: Promise) -> Iterator[str]:
     gone = [one for one in ran if one.rolled_back_at is not None]
     delays = [one.delay_minutes for one in gone if one.delay_minutes is not None]
     yield f"{100 * len(gone) / len(ran):.1f} %"
     yield f"median {median(delays):.1f} min, {min(delays):.1f} to {max(delays):.1f}" if delays else "–"
+    yield ", ".join(_promised(promise)) or "–"
     yield f"{median(one.failed for one in ran):g}" if ran[0].fault_at is not None else "–"
     yield (
         ", ".join(f"{name} {count}" for name, count in Counter(one.measure for one in gone).most_common())
         or "–"
     )
+
+
+def _promised(promise: Promise) -> Iterator[str]:
+    if promise.median_minutes is not None:
+        yield f"median at most {promise.median_minutes:g} min"
+    if promise.between_minutes is not None:
+        yield "{:g} to {:g} min".format(*promise.between_minutes)
+    if promise.most_rolled_back_percent is not None:
+        yield f"at most {promise.most_rolled_back_percent:g} % rolled back"
+    if promise.most_passes is not None:
+        yield f"at most {promise.most_passes} passes"
