@@ -6,12 +6,9 @@ lets more units in than the plan's runner would, or its first stage, confirmed; 
 Explained in docs/how-to/run-a-rollout.md, "In the admin".
 """
 
-# ruff: noqa: ARG002 - the shapes of Django's hooks
-
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +16,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from rollout import state_text
@@ -29,38 +26,22 @@ from rollout.django.models import JournalEntry, Rollout, Sender
 from rollout.errors import ConfigError
 from rollout.rollout_state import RolloutState, State
 from webhooks_core.django.management.picking import shown_at
+from webhooks_core.django.shown import Shown
 
 SHORT = 100  # characters of a reason in a list
 
 if TYPE_CHECKING:
     from rollout.django.management.stopping import Stopped
 
-    Page = admin.ModelAdmin[Model]
-else:
-    Page = admin.ModelAdmin
 
+class Kept(Shown):
+    """A table beside the rollouts."""
 
-class Shown(Page):
-    """A table that the admin shows and nobody edits; it is read where rollouts are kept."""
-
-    actions: Collection[str] | None = None  # type: ignore[assignment]
     show_full_result_count = False
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
-        """Return the rows of the database that keeps the rollouts."""
-        return super().get_queryset(request).using(conf.current().state_database or "default")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nothing is added here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nothing is edited here."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nothing is deleted here; a journal has no way to lose an entry."""
-        return False
+    def alias(self) -> str:
+        """Return the database that keeps the rollouts."""
+        return conf.current().state_database or DEFAULT_DB_ALIAS
 
 
 class ReasonForm(ActionForm):
@@ -76,7 +57,7 @@ class ReasonForm(ActionForm):
 
 
 @admin.register(Rollout)
-class RolloutAdmin(Shown):
+class RolloutAdmin(Kept):
     """Where each rollout stands."""
 
     action_form = ReasonForm
@@ -222,7 +203,7 @@ class RolloutAdmin(Shown):
 
 
 @admin.register(JournalEntry)
-class JournalAdmin(Shown):
+class JournalAdmin(Kept):
     """Every change, by machine or hand. Read only: no code path changes or removes one."""
 
     list_display = ("version", "flag", "environment", "when", "cause", "who", "in_short")
@@ -265,7 +246,7 @@ class JournalAdmin(Shown):
 
 
 @admin.register(Sender)
-class SenderAdmin(Shown):
+class SenderAdmin(Kept):
     """Who sends, and which epochs they obey."""
 
     list_display = ("name", "environment", "seen", "lease_seconds", "epochs", "stopped_by")
@@ -288,8 +269,9 @@ def _state(row: Rollout) -> RolloutState | None:
 
 def _stopping(row: Rollout) -> Stopped | None:
     """Return how far a rollback under way has come; None where none is."""
-    from rollout.django.management import stopping  # models of both apps: only where both are installed
-    from rollout.django.management.kill_store import store_of
+    # Models of both apps: only where both are installed.
+    from rollout.django.driving import store_of
+    from rollout.django.management import stopping
 
     state = _state(row)
     if state is None or state.state is not State.ROLLING_BACK:

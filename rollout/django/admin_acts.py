@@ -7,6 +7,8 @@ docs/how-to/stop-everything.md and docs/how-to/run-a-rollout.md.
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -17,17 +19,18 @@ from rollout import commands
 from rollout.actor import Actor
 from rollout.controller import step
 from rollout.controls import KillState
-from rollout.django import clearing, conf, driving
+from rollout.django import clearing, conf, driving, unreadable
 from rollout.django.management import acting, queued, stopping
 from rollout.django.management.held import Choice
 from rollout.django.management.here import before_a_start
-from rollout.django.management.kill_store import NoDatabase, stopper
+from rollout.django.management.kill_store import NoDatabase, others, stopper
 from rollout.django.models import Rollout
 from rollout.django.stage_rate import apply_rate
 from rollout.django.store import DjangoRolloutStore
+from rollout.django.unkilling import unkill
 from rollout.errors import ConfigError, KillFileStuck, StoreConflict, TransitionError
 from rollout.rollout_state import RolloutState
-from rollout.sources.kill import KillFile
+from rollout.sources.kill import KillFile, note
 from rollout.sources.trip import Tripwire
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.management import moving
@@ -87,7 +90,6 @@ _SPOKEN: dict[str, Callable[[Actor, str], commands.Spoken]] = {
     "resume": lambda by, reason: commands.Resume(by=by, reason=reason),
     "approve": lambda by, reason: commands.Approve(by=by, reason=reason),
     "roll_back": lambda by, reason: commands.RollBack(by=by, reason=reason),
-    "unkill": lambda by, reason: commands.Unkill(by=by, reason=reason),
 }
 _NEED_A_REASON = frozenset({"start", "roll_back", "kill", "unkill", "clear_trip"})
 
@@ -101,7 +103,7 @@ def act(name: str, person: Person, *, form: Form, picked: Sequence[Rollout]) -> 
         form: What was filled in.
         picked: The rows that were ticked.
     """
-    by = Actor(name=f"user:{person.pk}", authenticated=True)
+    by = _actor(person)
     problem = _problem(name, reason=form.reason, picked=picked)
     if problem:
         return Said(done=False, text=f"{problem} Nothing was changed.")
@@ -110,7 +112,8 @@ def act(name: str, person: Person, *, form: Form, picked: Sequence[Rollout]) -> 
             return _clear(by, person, form.reason)
         if name == "start":
             return _start(by, person, form)
-        return _kill(by, form.reason) if name == "kill" else _spoken(name, by, form.reason)
+        spoken = {"kill": _kill, "unkill": _unkill}.get(name)
+        return _spoken(name, by, form.reason) if spoken is None else spoken(by, form.reason)
     except Refused as refusal:
         needs_held = refusal.answer.data.get("needs") == "--held"
         here = " Here: choose under “held deliveries”." if needs_held else ""
@@ -121,6 +124,15 @@ def act(name: str, person: Person, *, form: Form, picked: Sequence[Rollout]) -> 
         return Said(done=False, text=f"{error}. Nothing was changed.")
     except DatabaseError as error:
         return Said(done=False, text=f"The database cannot be used: {type(error).__name__}.")
+
+
+def _actor(person: Person) -> Actor:
+    """Return who acts: the primary key, or the start of its SHA-256 where it is no id, as an address."""
+    try:
+        return Actor(name=f"user:{person.pk}", authenticated=True)
+    except ConfigError:
+        digest = hashlib.sha256(str(person.pk).encode(errors="backslashreplace")).hexdigest()
+        return Actor(name=f"user:{digest[:16]}", authenticated=True)
 
 
 def _problem(name: str, *, reason: str, picked: Sequence[Rollout]) -> str:
@@ -135,14 +147,24 @@ def _problem(name: str, *, reason: str, picked: Sequence[Rollout]) -> str:
 
 
 def _spoken(name: str, by: Actor, reason: str) -> Said:
-    kill = KillFile(conf.current().kill_file)
-    if name == "unkill":
-        kill.release()
+    if name == "roll_back":
+        store, runner, command = driving.store(), driving.runner(), commands.RollBack(by=by, reason=reason)
+        state, known = unreadable.obeyed(command, store=store, flag=driving.driving().flag, runner=runner)
+        apply_rate(state)
+        return Said(done=True, text=_joined(_so_far(store, state), known))
     state = driving.runner().obey(_SPOKEN[name](by, reason)).state
     apply_rate(state)
-    if name == "unkill":
-        return _unkilled(state, Tripwire(kill).state())
-    return Said(done=True, text=_so_far(driving.store(), state) if name == "roll_back" else _where(state))
+    return Said(done=True, text=_where(state))
+
+
+def _unkill(by: Actor, reason: str) -> Said:
+    """Tell the rollout where it is killed, and remove this host's file, as the command does."""
+    kill = KillFile(conf.current().kill_file)
+    done = unkill(commands.Unkill(by=by, reason=reason), kill, is_kept=True)
+    assert done.state is not None  # one is kept: there is a row to pick
+    if done.stuck:
+        return Said(done=False, text=f"STILL STOPPED on this host: {done.stuck}. {_where(done.state)}")
+    return _unkilled(done.state, Tripwire(kill).state())
 
 
 def _unkilled(state: RolloutState, trip: KillState) -> Said:
@@ -150,12 +172,13 @@ def _unkilled(state: RolloutState, trip: KillState) -> Said:
     held = queued.held()
     told = (
         _where(state),
+        f"KILLED AGAIN by {state.actor}: unkill once more." if state.killed else "",
         "Other hosts have files of their own.",
         f"{held} deliveries are held: a start asks what becomes of them." if held.number else "",
         f"STILL STOPPED: {trip.why}; clear the trip once it is mended." if trip.killed is not False else "",
         f"{waits}." if (waits := stopping.unfinished(driving.store(), state)) else "",
     )
-    return Said(done=trip.killed is False, text=" ".join(each for each in told if each))
+    return Said(done=trip.killed is False and not state.killed, text=_joined(*told))
 
 
 def _start(by: Actor, person: Person, form: Form) -> Said:
@@ -184,28 +207,40 @@ def _would_start(by: Actor, reason: str) -> str:
     told = (
         acting.first_stage(made.state, situation),
         warning,
-        f"Look: {note}." if (note := situation.cohort_note()) else "",
+        f"Look: {few}." if (few := situation.cohort_note()) else "",
         f"Look: {frozen}." if (frozen := situation.freeze()) else "",
         f"Held from before: {held}; choose what becomes of them." if held.number else "",
         "Nothing was changed: tick “confirmed” to begin.",
     )
-    return " ".join(each for each in told if each)
+    return _joined(*told)
 
 
 def _kill(by: Actor, reason: str) -> Said:
     """Pull this host's file and tell the rollout; neither stands in the other's way."""
     stuck = ""
     try:
-        KillFile(conf.current().kill_file).pull(f"{by.name}: {' '.join(reason.split())}")
+        line = note(by.name, reason, at=time.time())  # noqa: TID251 - a page is an edge
+        KillFile(conf.current().kill_file).pull(line)
     except KillFileStuck as error:
         stuck = f" NOT STOPPED BY A FILE on this host: {error}."
+    host = "" if stuck else " This host is stopped by its file."
     try:
-        store, _, runner = stopper()
-        state = runner.obey(commands.Kill(by=by, reason=reason)).state
-    except (NoDatabase, ConfigError, StoreConflict, DatabaseError) as error:
-        host = "" if stuck else " This host is stopped by its file."
+        store, flag, runner = stopper()
+    except NoDatabase as error:
         return Said(done=False, text=f"THE ROLLOUT WAS NOT TOLD: {type(error).__name__}.{host}{stuck}")
-    return Said(done=not stuck, text=f"{_so_far(store, state)}{stuck}")
+    command, told = commands.Kill(by=by, reason=reason), False
+    try:
+        state, known = unreadable.obeyed(command, store=store, flag=flag, runner=runner)
+        own, told = f"{_joined(_so_far(store, state), known)}{stuck}", True
+    except (ConfigError, StoreConflict, DatabaseError) as error:
+        own = f"THE ROLLOUT WAS NOT TOLD: {type(error).__name__}.{host}{stuck}"
+    beside = stopping.tell_others(command, lambda: others(store, flag), store=store)
+    done = told and not stuck and not beside.failed
+    return Said(done=done, text=_joined(own, *beside.lines(store)))
+
+
+def _joined(*told: str) -> str:
+    return " ".join(each for each in told if each)
 
 
 def _so_far(store: DjangoRolloutStore, state: RolloutState) -> str:
@@ -231,5 +266,4 @@ def _clear(by: Actor, person: Person, reason: str) -> Said:
 
 
 def _where(state: RolloutState) -> str:
-    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
-    return f"{state.flag} is {state.state} at {ceiling}."
+    return f"{state.flag} is {state.state} at {state.ceiling_text}."

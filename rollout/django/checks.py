@@ -20,15 +20,18 @@ from rollout.snapshot import Snapshot, SourceStatus
 from rollout.sources.kill import KillFile
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.checks import as_errors
+from webhooks_core.django.wiring import ROLLOUT_SINK
 
 
 def check_settings(**_kwargs: object) -> list[CheckMessage]:
     """Report every bad value, and what the flag and the kill switch look like."""
     found = conf.current()
     messages = [*as_errors(conf.master_problems()), *as_errors(found.problems)]
-    if not found.problems:
-        messages += _flags(found)
-    return [*messages, *_misspelt(), *_kill_file(found), *_sending(), *_state(found), *_circle(found)]
+    if broken := _broken_sdk(found):
+        messages.append(broken)
+    elif not found.problems:
+        messages += [*_flags(found), *_circle(found)]
+    return [*messages, *_misspelt(), *_kill_file(found), *_sending(), *_state(found)]
 
 
 def _misspelt() -> Iterator[CheckMessage]:
@@ -58,18 +61,47 @@ def _state(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
             hint="Name the same database in both.",
             id="rollout.E016",
         )
-    if found.plan is not None and sending.endpoints and sending.shared.breakers == "memory":
+    if found.plan is not None and sending.endpoints:
+        yield from _unseen(sending)
+
+
+def _unseen(sending: webhooks_conf.WebhookSettings) -> Iterator[CheckMessage]:
+    """Say what a plan's guard cannot see of what is sent."""
+    if sending.shared.breakers == "memory":
         yield Warning(
             "The plan's guard cannot see breakers that each worker keeps in its own memory: it will hold.",
             hint='Set WEBHOOKS["BREAKER_STORE"] to database or redis.',
             id="rollout.W006",
         )
+    if sending.settle_sink not in (None, ROLLOUT_SINK):
+        yield Warning(
+            "The plan's guard sees no delivery unless this project's SETTLE_SINK tells it: it would hold,"
+            " and never roll back.",
+            hint=f"Call {ROLLOUT_SINK} from it, and silence this warning; or leave SETTLE_SINK unset.",
+            id="rollout.W009",
+        )
+
+
+def _broken_sdk(found: conf.RolloutSettings) -> CheckMessage | None:
+    """Say where another provider owns the flag, and what asks it is there and cannot be imported."""
+    if found.openfeature is None or found.problems:
+        return None
+    try:
+        import rollout.django.openfeature
+        import rollout.remote  # noqa: F401 - both must be there; what they are for comes later
+    except Exception as error:  # noqa: BLE001 - whatever a broken package raises: told by its type
+        return Error(
+            f'ROLLOUT["OPENFEATURE"]: openfeature-sdk cannot be imported: {type(error).__name__}.',
+            hint="Install it anew: rollout-webhooks[openfeature]. The gate is closed until then.",
+            id="rollout.E017",
+        )
+    return None
 
 
 def _circle(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
     """Say where the gate asks a provider that asks the gate."""
     asked = found.openfeature
-    if asked is None or found.problems:
+    if asked is None:
         return
     from openfeature import api
 
@@ -129,13 +161,15 @@ def _sending() -> Iterator[CheckMessage]:
 def _kill_file(found: conf.RolloutSettings) -> Iterator[CheckMessage]:
     kill = KillFile(found.kill_file)
     state = kill.state()
-    if state.killed:
+    if state.killed and not kill.problem:  # a path that is none is E009, and nothing to remove
         yield Warning(
             f"The kill switch is pulled: {state.why}. Nothing is sent.",
             hint="Remove the file once you know why it is there.",
             id="rollout.W004",
         )
-    for place in _writable_by_all(Path(kill.path)):
+    # Of a link, whoever can replace what it points at counts, too; each directory is told once.
+    places = [*_writable_by_all(Path(os.path.realpath(kill.path))), *_writable_by_all(Path(kill.path))]
+    for place in {os.path.realpath(each): each for each in places}.values():
         yield Error(
             f"Anybody on this host can write to {place}, and so make or remove the kill file {kill.path}.",
             hint="Take the right to write away from others (chmod o-w), or move the file: ROLLOUT_KILL_FILE.",

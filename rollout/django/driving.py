@@ -8,35 +8,32 @@ is nothing here, and nothing is read or written. Explained in docs/explanation/f
 from __future__ import annotations
 
 import os
-import platform
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
-from rollout.controls import Controls, KillState
+from rollout.controls import KillState
 from rollout.django import conf, wiring
 from rollout.django.evidence import EvidenceTable
 from rollout.django.fleet_evidence import FleetEvidence
 from rollout.django.stage_rate import tighten
 from rollout.django.store import TABLE, DjangoRolloutStore
+from rollout.django.units import Cohort
 from rollout.errors import ConfigError
-from rollout.evaluator import compile_flag
 from rollout.flags import FlagKey
 from rollout.observers.log import LogObserver
-from rollout.percentage import Percentage
 from rollout.plan import Plan
 from rollout.runner import Runner
+from rollout.sources.kill import host_name
 from rollout.watch import Watch
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django import wiring as webhooks
 from webhooks_core.django.outbox.database import Database
 from webhooks_core.per_process import PerProcess
 
-__all__ = ["Cohort", "Driving", "driving", "evidence", "owner", "runner", "store"]
+__all__ = ["Driving", "driving", "evidence", "owner", "runner", "store", "store_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +50,15 @@ def _build() -> Driving:
     alias = found.state_database
     if alias is None or wiring.problems():
         return Driving(flag=FlagKey(found.flag))
+    flag, kept = FlagKey(found.flag), store_of(alias, environment=webhooks_conf.current().environment)
+    table = EvidenceTable(kept.database, environment=kept.environment, flag=flag)
+    return Driving(flag=flag, store=kept, evidence=table)
+
+
+def store_of(alias: str, *, environment: str) -> DjangoRolloutStore:
+    """Return where the rollouts of *environment* are kept in the database *alias*."""
     database = Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE)
-    environment = webhooks_conf.current().environment
-    return Driving(
-        flag=FlagKey(found.flag),
-        store=DjangoRolloutStore(database, environment=environment),
-        evidence=EvidenceTable(database, environment=environment, flag=FlagKey(found.flag)),
-    )
+    return DjangoRolloutStore(database, environment=environment)
 
 
 driving = PerProcess(_build)
@@ -127,11 +126,7 @@ def runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
 
 def owner() -> str:
     """Return a name for this process that is never used again: host, process number and a random part."""
-    return f"{_host()}/{os.getpid()}/{secrets.token_hex(4)}"
-
-
-def _host() -> str:
-    return platform.node() or "host"
+    return f"{host_name()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 def _plan() -> Plan:
@@ -144,43 +139,4 @@ def _plan() -> Plan:
 def _kill() -> KillState:
     state = wiring.built().switches.kill.state()  # a trip is reported by `tripping`, with what was found
     # Nobody else sees this host's file: whoever reads the journal must know where to look.
-    return replace(state, why=f"{state.why} on {_host()}") if state.killed is not False else state
-
-
-class Cohort:
-    """Count the units that would be in at a percentage: at most once in ten minutes for each percentage.
-
-    Args:
-        units: The dotted path of what returns all units' ids; None: nobody can tell.
-        flag: The flag's key.
-        monotonic: Seconds for measuring.
-    """
-
-    REST_SECONDS = 600.0  # the callable reads a table of any size, and the runner ticks every few seconds
-
-    def __init__(
-        self, units: str | None, flag: FlagKey, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._units = units
-        self._flag = flag
-        self._monotonic = monotonic
-        self._counted: dict[Percentage, tuple[float, int | None]] = {}
-
-    def __call__(self, percentage: Percentage) -> int | None:
-        """Return how many; None where nobody can tell. Never raises."""
-        if self._units is None:
-            return None
-        now = self._monotonic()
-        at, count = self._counted.get(percentage, (float("-inf"), None))
-        if now - at >= self.REST_SECONDS:
-            count = self._count(percentage)
-            self._counted[percentage] = (now, count)
-        return count
-
-    def _count(self, percentage: Percentage) -> int | None:
-        try:
-            snapshot = wiring.built().flags.snapshot()
-            compiled = compile_flag(snapshot, self._flag, Controls(ceilings={self._flag: percentage}))
-            return sum(compiled.is_on(unit) for unit in import_string(self._units or "")())
-        except Exception:  # noqa: BLE001 - the project's own callable; that nobody could count is said
-            return None
+    return replace(state, why=f"{state.why} on {host_name()}") if state.killed is not False else state

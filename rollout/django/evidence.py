@@ -21,7 +21,7 @@ from rollout.flags import FlagKey
 from webhooks_core.django.outbox.database import Database, Value
 from webhooks_core.per_process import PerProcess
 
-__all__ = ["EvidenceTable"]
+__all__ = ["EvidenceTable", "Key", "merged"]
 
 #: So many rows a minute and endpoint may have: as many writers add without waiting for each other.
 WRITERS = 32

@@ -15,9 +15,9 @@ from rollout.commands import ChangeFlag
 from rollout.controller import step
 from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError, StoreConflict
-from rollout.events import JournalGrew, Observer, RolloutChanged, emit
+from rollout.events import Observer, emit
 from rollout.flags import FlagKey
-from rollout.journal import JournalEntry
+from rollout.journal import JournalEntry, facts_of
 from rollout.percentage import NOBODY, Percentage
 from rollout.situation import Situation
 from rollout.sources.schema import FlagSet, dumps, loads_json
@@ -188,13 +188,5 @@ def _entered(store: DjangoRolloutStore, key: FlagKey, *, by: Actor, reason: str,
 
 def _tell(moved: Moved, entry: JournalEntry, observer: Observer) -> None:
     old, new = (NOBODY if each is None else each for each in (moved.before, moved.after))
-    changed = RolloutChanged(
-        flag=entry.flag,
-        from_bp=old.basis_points,
-        to_bp=new.basis_points,
-        state="manual",
-        actor=entry.actor,
-        reason=entry.reason,
-    )
-    emit(observer, changed)
-    emit(observer, JournalGrew(flag=entry.flag, version=entry.version, head=entry.hash))
+    for fact in facts_of(entry, from_bp=old.basis_points, to_bp=new.basis_points, state="manual"):
+        emit(observer, fact)

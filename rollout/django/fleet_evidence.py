@@ -56,10 +56,10 @@ class FleetEvidence:
             return rows
         if not isinstance(breakers, RemoteBreakers):
             raise PartlyUnreadable(rows, unreadable={"breakers": _APART})
-        for name in self._endpoints:
-            state = breakers.seen(name, now=now)
-            if state is None:
-                raise PartlyUnreadable(rows, unreadable={"breakers": _AWAY})
+        states = breakers.seen(self._endpoints, now=now)
+        if len(states) < len(self._endpoints):
+            raise PartlyUnreadable(rows, unreadable={"breakers": _AWAY})
+        for name, state in states.items():
             rows += rows_of(name, state, since=from_minute, now=now)
         return rows
 

@@ -34,4 +34,4 @@ def provider(
 
 def is_over_the_settings(found: FeatureProvider) -> bool:
     """Say whether *found* is what `provider` returns: a gate that asks it asks itself."""
-    return isinstance(found, RolloutProvider) and isinstance(found._flags, SettingsFlags)
+    return isinstance(found, RolloutProvider) and isinstance(found.flags, SettingsFlags)

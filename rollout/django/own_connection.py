@@ -1,19 +1,22 @@
 """A connection of our own to the project's database, for small reads that may not take long.
 
 Not Django's: what is read here must neither run in nor break the caller's transaction, must be allowed in an
-async view, and ends within its time whatever the server does. No thread: the deadline is in how the answer is
-waited for. Invariants: one read at a time and process; a connection that failed is not used again; nothing is
-ever written. Explained in docs/explanation/flags-in-the-database.md.
+async view, and ends within its time whatever the server or the name server does (names that libpq finds by
+itself, of a list of hosts, a service or PGHOST, are not bounded). No thread but for resolving a host's name,
+once a connection: the deadline is in how the answer is waited for. Invariants: one read at a time and
+process; a connection that failed is not used again; nothing is ever written. Explained in
+docs/explanation/flags-in-the-database.md.
 """
 
 from __future__ import annotations
 
-import select
+import selectors
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -21,6 +24,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from webhooks_core.per_process import PerProcess
+from webhooks_core.transport.deadline import Deadline
+from webhooks_core.transport.ssrf import Resolver
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -32,6 +37,8 @@ TIMEOUT_SECONDS = 0.1  # contract §3: a refresh costs at most 100 ms
 NOT_LIBPQS = ("context", "cursor_factory", "prepare_threshold", "row_factory", "autocommit")
 
 Rows = list[tuple[str | None, ...]]
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # Windows has no poll
+_resolver = PerProcess(Resolver, close=Resolver.close)
 
 
 class Unreadable(Exception):
@@ -71,15 +78,23 @@ class OwnConnection:
         self._monotonic = monotonic
         self._slot = PerProcess(_Slot)
 
-    def read(self, sql: str, parameters: Sequence[str | float] = ()) -> Rows:
+    def read(self, sql: str, parameters: Sequence[str | float] = (), *, spent_seconds: float = 0.0) -> Rows:
         """Return the rows of one SELECT, with `%s` for each parameter; every value as text, or None.
+
+        Args:
+            sql: The statement.
+            parameters: Its values, in order.
+            spent_seconds: What of the time the reads before this one have taken, where they share it.
 
         Raises:
             Unreadable: No answer in time, another thread is still waiting for one, or the server refused.
         """
-        deadline = self._monotonic() + self._timeout_seconds
+        left = self._timeout_seconds - spent_seconds
+        if left <= 0:
+            raise Unreadable("TimeoutError")  # before anything is sent: the connection is as good as it was
+        deadline = self._monotonic() + left
         slot = self._slot()
-        if not slot.lock.acquire(timeout=self._timeout_seconds):
+        if not slot.lock.acquire(timeout=left):
             raise Unreadable("busy")
         try:
             if slot.line is None:
@@ -133,6 +148,7 @@ class _Postgres:
 
         self._monotonic = monotonic
         named = {name: value for name, value in parameters.items() if name not in NOT_LIBPQS}
+        named |= _addresses(named, seconds=deadline - monotonic(), monotonic=monotonic)
         self._line = pq.PGconn.connect_start(make_conninfo("", **named).encode())
         try:
             while (status := self._line.connect_poll()) != pq.PollingStatus.OK:
@@ -168,12 +184,37 @@ class _Postgres:
 
     def _wait(self, *, writes: bool, deadline: float) -> None:
         left = deadline - self._monotonic()
-        lines = [self._line.socket]
-        if left <= 0 or not any(select.select([] if writes else lines, lines if writes else [], [], left)):
-            raise TimeoutError
+        with _Selector() as selector:  # not `select`, which takes no descriptor above 1023
+            selector.register(self._line.socket, selectors.EVENT_WRITE if writes else selectors.EVENT_READ)
+            if left <= 0 or not selector.select(left):
+                raise TimeoutError
 
     def close(self) -> None:
         self._line.finish()
+
+
+def _addresses(
+    parameters: dict[str, Any], *, seconds: float, monotonic: Callable[[], float]
+) -> dict[str, str]:
+    """Return what *parameters* want beside their host's name: libpq would resolve it for as long as it takes.
+
+    Raises:
+        TransportError: The name has no address, or none in *seconds*.
+    """
+    host = parameters.get("host") or ""
+    if "hostaddr" in parameters or host[:1] in ("", "/", "@") or "," in host or _is_address(host):
+        return {}
+    deadline = Deadline(seconds, monotonic=monotonic)
+    found = _resolver().addresses(host, int(parameters.get("port") or 0), deadline=deadline)
+    return {"host": ",".join([host] * len(found)), "hostaddr": ",".join(found)}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbered(sql: str) -> bytes:

@@ -1,27 +1,32 @@
 """What the database says of flags and ceilings, read now and then on the calling thread.
 
-One small query at most once an interval, on a connection of our own, in bounded time, without a thread. The
-invariants: whatever fails, what was known stays in force for recording, and is not confirmed for sending; a
-process that starts while the database is away goes by what the last one left on disk. Works after a fork.
-Explained in docs/explanation/flags-in-the-database.md.
+One small query at most once an interval, on a connection of our own, without a thread; with it, where
+something changed, a few more, all of them together in bounded time. The invariants: whatever fails, what was
+known stays in force for recording, and is not confirmed for sending; what was read and lets less through
+counts although the rest of the look failed; a process that starts while the database is away goes by what
+the last one left on disk. Works after a fork. Explained in docs/explanation/flags-in-the-database.md.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from rollout import polled as values
 from rollout.django.own_connection import OwnConnection, Unreadable
+from rollout.django.told import LIKE_SEEN
 from rollout.errors import ConfigError
 from rollout.events import Observer, SourceProblem, emit
 from rollout.flags import FlagKey
 from rollout.percentage import NOBODY, Percentage
-from rollout.polled import Polled
+from rollout.polled import Control, Polled
+from rollout.rollout_state import Cause
 from rollout.snapshot import Snapshot
 from rollout.sources.lastgood import LastGood
 from rollout.sources.schema import loads_json
@@ -30,16 +35,39 @@ __all__ = ["MAX_REST_SECONDS", "STALENESS_SECONDS", "DatabasePoll"]
 
 #: A sender that has not heard from the store for so long waits (DESIGN §5).
 STALENESS_SECONDS = 2.0
+#: Whoever sends looks at least so often, however rarely those look who only record.
+SENDERS_SECONDS = 0.25
 #: A database that does not answer is not asked more often than this by those who only record (contract §3).
 MAX_REST_SECONDS = 30.0
 
 _ORIGIN = "database"
+_OTHERS = "!"  # stands in place of a flag's key where others' heartbeats are counted; the flags' own has none
 _LOOK = (
-    "SELECT flag, version, epoch, ceiling, CASE WHEN is_shadow THEN 1 ELSE 0 END"
-    " FROM rollout_rollout WHERE environment = %s"
-    " UNION ALL SELECT '', version, 0, '', 0 FROM rollout_configuration WHERE environment = %s"
+    "SELECT r.flag, r.version, r.epoch, r.ceiling, CASE WHEN r.is_shadow THEN 1 ELSE 0 END, j.hash, j.version"
+    " FROM rollout_rollout r LEFT JOIN rollout_journalentry j"
+    " ON j.environment = r.environment AND j.flag = r.flag AND j.version = ("
+    "SELECT MAX(k.version) FROM rollout_journalentry k"
+    " WHERE k.environment = r.environment AND k.flag = r.flag)"
+    " WHERE r.environment = %s"
+    " UNION ALL SELECT '', version, 0, '', 0, '', 0 FROM rollout_configuration WHERE environment = %s"
+    " UNION ALL SELECT '!', COUNT(*), 0, '', 0, '', 0 FROM rollout_sender"
+    " WHERE environment = %s AND epochs LIKE %s"
+)
+_ENTRIES = "SELECT flag FROM rollout_journalentry WHERE environment = %s AND ("
+_ENTRY = "(flag = %s AND version = %s AND hash = %s)"  # one row of a unique index
+_ACCEPTED = (
+    "SELECT flag, MAX(version) FROM rollout_journalentry WHERE environment = %s AND cause = %s GROUP BY flag"
 )
 _CONTENT = "SELECT content FROM rollout_configuration WHERE environment = %s AND version = %s"
+Row: TypeAlias = tuple[str | None, ...]
+
+
+class _Rows(NamedTuple):
+    """What a look has read: each rollout, the document's version, how many senders have seen more."""
+
+    controls: tuple[Control, ...] = ()
+    version: int = -1
+    others: int = 0
 
 
 class DatabasePoll:
@@ -74,36 +102,43 @@ class DatabasePoll:
         self._monotonic = monotonic
         self._observer = observer
         self._polled: Polled | None = None
+        self._lock = threading.Lock()
         self._due = float("-inf")
         self._failures = 0
         self._flags = LastGood(_ORIGIN)
+        self._refused: _Rows | None = None  # what was refused last, and no person had accepted
         self._told = ""
 
     def look(self, *, strictly: bool = False) -> Polled:
         """Return what is in force, after a reading where one is due. Never raises.
 
         Args:
-            strictly: For whoever is about to send: a database that did not answer is asked again each
-                interval, not ever more rarely.
+            strictly: For whoever is about to send: looks at least four times a second whatever the interval
+                is, and does not ask a database that did not answer ever more rarely.
         """
         now = self._monotonic()
         known = self._polled
         if known is None:
             known = self._polled = self._from_disk()
-        rest = self._refresh_seconds if strictly else self._rest()
+        rest = min(self._refresh_seconds, SENDERS_SECONDS) if strictly else self._rest()
         if now < self._due + rest:
             return known
         self._due = now  # first of all, so that other threads go on with what is there while this one reads
+        rows = _Rows()
         try:
-            found = self._read(known, at=now)
+            rows = self._rows(at=now)
+            found = self._judged(known, rows, at=now)
         except Unreadable as error:
             self._failures += 1
-            found = known.unread(f"database: {error}")
+            found = known.unread(f"database: {error}", rows.controls)
         else:
             self._failures = 0
-            if _news(known) != _news(found):
-                self._keep(found)
-        self._polled = found
+        with self._lock:
+            if self._polled is not known:  # another thread, that began later, was quicker: what it read stays
+                return self._polled or found
+            self._polled = found
+        if _news(known) != _news(found):
+            self._keep(found)
         self._tell(found.problem)
         return found
 
@@ -149,25 +184,70 @@ class DatabasePoll:
         now = self._monotonic()
         return bool(polled.problem) and not polled.is_confirmed(now=now, within_seconds=STALENESS_SECONDS)
 
-    def _read(self, known: Polled, *, at: float) -> Polled:
-        rows = self._connection.read(_LOOK, [self._environment, self._environment])
-        controls, version = [], -1
-        for flag, row_version, epoch, ceiling, shadow in rows:
-            if flag:
+    def _ask(self, sql: str, parameters: Sequence[str | float], *, at: float) -> list[Row]:
+        """Read within the time of the look that began at *at*: its queries share it."""
+        return self._connection.read(sql, parameters, spent_seconds=max(0.0, self._monotonic() - at))
+
+    def _rows(self, *, at: float) -> _Rows:
+        """Read what every look reads."""
+        mine = self._environment
+        controls, version, others = [], -1, 0
+        for flag, number, epoch, ceiling, shadow, head, entry in self._ask(
+            _LOOK, [mine, mine, mine, LIKE_SEEN], at=at
+        ):
+            if flag == _OTHERS:
+                others = int(number or 0)
+            elif not flag:
+                version = int(number or 0)
+            else:
                 controls.append(
                     values.control(
-                        flag, int(row_version or 0), int(epoch or 0), ceiling or "", shadow=shadow == "1"
+                        *(flag, int(number or 0), int(epoch or 0), ceiling or ""),
+                        shadow=shadow == "1",
+                        head=head or "",
+                        entry=int(entry or 0),
                     )
                 )
-            else:
-                version = int(row_version or 0)
+        return _Rows(controls=tuple(controls), version=version, others=others)
+
+    def _judged(self, known: Polled, rows: _Rows, *, at: float) -> Polled:
+        """Return what is in force by *rows*, after the questions that they raise."""
         content = known.configuration
-        if version > known.configuration_version:
-            texts = self._connection.read(_CONTENT, [self._environment, version])
+        if rows.version > known.configuration_version:
+            texts = self._ask(_CONTENT, [self._environment, rows.version], at=at)
             if not texts:  # it was replaced between the two reads: the next look sees the newer one
                 raise Unreadable("changed while it was read")
             content = texts[0][0] or ""
-        return known.after(controls, configuration=content, configuration_version=version, at=at)
+        found = known.after(
+            rows.controls,
+            configuration=content,
+            configuration_version=rows.version,
+            at=at,
+            lacks=self._lacking(known.asks(rows.controls), at=at),
+            others=rows.others > 0,
+        )
+        if not found.is_refused:
+            self._refused = None
+        elif rows != self._refused:  # a person's word would be a change of them
+            if known.is_settled_by(self._accepted(at=at)):
+                self._flags = LastGood(_ORIGIN)
+                return self._judged(Polled(), self._rows(at=at), at=at)  # begin anew with what is there
+            self._refused = rows
+        return found
+
+    def _lacking(self, asked: Sequence[Control], *, at: float) -> set[FlagKey]:
+        """Return the flags of *asked* whose journal lacks the entry that was obeyed here."""
+        if not asked:
+            return set()
+        parts = [part for each in asked for part in (each.flag, each.entry, each.head)]
+        sql = f"{_ENTRIES}{' OR '.join([_ENTRY] * len(asked))})"
+        found = {row[0] for row in self._ask(sql, [self._environment, *parts], at=at)}
+        return {each.flag for each in asked if each.flag not in found}
+
+    def _accepted(self, *, at: float) -> dict[FlagKey, int]:
+        """Return at which version of each flag a person last accepted the store."""
+        rows = self._ask(_ACCEPTED, [self._environment, Cause.STORE_ACCEPTED.value], at=at)
+        return {FlagKey(flag or ""): int(version or 0) for flag, version in rows}
 
     def _from_disk(self) -> Polled:
         if self._kept is None:

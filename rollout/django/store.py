@@ -9,19 +9,19 @@ docs/explanation/flags-in-the-database.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 
 from django.db.backends.utils import CursorWrapper
 
 from rollout import state_text
+from rollout.django.told import LIKE_SEEN, Told
 from rollout.errors import StoreConflict
 from rollout.flags import FlagKey
 from rollout.fleet import Sender
 from rollout.journal import JournalEntry
-from rollout.rollout_state import RolloutState
-from rollout.stores.base import Fence, check_swap
+from rollout.rollout_state import Cause, RolloutState
+from rollout.stores.base import MAX_LEASE_SECONDS, NOTHING_SEEN, Fence, check_swap
 from webhooks_core.django.outbox.database import Database
 
 __all__ = ["TABLE", "DjangoRolloutStore"]
@@ -48,6 +48,8 @@ _ENTER = (
 _JOURNAL = "SELECT content FROM rollout_journalentry" + _MINE + " AND version > %s ORDER BY version"
 _FENCE = "UPDATE rollout_rollout SET fence_token = %s, fence_holder = %s, fence_until_at = %s" + _MINE
 _GIVE_BACK = "UPDATE rollout_rollout SET fence_until_at = %s" + _MINE + " AND fence_token = %s"
+_WAITING = "SELECT name, epochs FROM rollout_sender WHERE environment = %s AND epochs LIKE %s ORDER BY name"
+_SETTLE = "UPDATE rollout_sender SET epochs = %s WHERE environment = %s AND name = %s AND epochs = %s"
 _TOLD = "SELECT epochs FROM rollout_sender WHERE environment = %s AND name = %s"
 _BEAT = (
     "INSERT INTO rollout_sender (environment, name, epochs, seen_at, lease_seconds, stopped_by)"
@@ -116,9 +118,12 @@ class DjangoRolloutStore:
                 ],
             )
             if entry is not None:
-                self._enter(cursor, entry)
+                self.enter(cursor, entry)
+                if entry.cause == Cause.STORE_ACCEPTED.value:
+                    self._settle(cursor)
 
-    def _enter(self, cursor: CursorWrapper, entry: JournalEntry) -> None:
+    def enter(self, cursor: CursorWrapper, entry: JournalEntry) -> None:
+        """Add *entry* to the journal, in the transaction of *cursor* that changes its row."""
         cursor.execute(
             _ENTER,
             [
@@ -132,6 +137,13 @@ class DjangoRolloutStore:
                 entry.hash,
             ],
         )
+
+    def _settle(self, cursor: CursorWrapper) -> None:
+        """A person has accepted the store: what senders had seen of another one counts no more."""
+        cursor.execute(_WAITING, [self.environment, LIKE_SEEN])
+        for name, text in cursor.fetchall():
+            settled = replace(Told.loads(text), seen={}).dumps()
+            cursor.execute(_SETTLE, [settled, self.environment, name, text])
 
     def _locked(self, cursor: CursorWrapper, flag: FlagKey) -> tuple[str, int, str, float]:
         """Lock the row of *flag*, made where it is missing; return content and fence."""
@@ -163,7 +175,7 @@ class DjangoRolloutStore:
         with self.database.transaction() as cursor:
             _, token, holder, until_at = self._locked(cursor, flag)
             now = self.database.now(cursor)
-            is_held = token > 0 and until_at > now
+            is_held = token > 0 and now < until_at <= now + MAX_LEASE_SECONDS
             if is_held and holder != owner:
                 return None
             fence = Fence(flag=flag, owner=owner, token=token + (not is_held), expires_at=now + lease_seconds)
@@ -180,7 +192,13 @@ class DjangoRolloutStore:
             cursor.execute(_GIVE_BACK, [now, self.environment, fence.flag, fence.token])
 
     def beat(
-        self, name: str, epochs: Mapping[FlagKey, int], *, lease_seconds: float, stopped_by: str = ""
+        self,
+        name: str,
+        epochs: Mapping[FlagKey, int],
+        *,
+        lease_seconds: float,
+        stopped_by: str = "",
+        seen: Mapping[FlagKey, int] = NOTHING_SEEN,
     ) -> None:
         """Write the heartbeat of a sender."""
         name = name[:MAX_NAME_CHARACTERS]
@@ -188,11 +206,8 @@ class DjangoRolloutStore:
             now = self.database.now(cursor)
             cursor.execute(_TOLD, [self.environment, name])
             found = cursor.fetchone()
-            told = {} if found is None else _epochs(found[0])
-            for flag, epoch in epochs.items():
-                if epoch > told.get(flag, (0, 0.0))[0]:
-                    told[flag] = (epoch, now)
-            text = json.dumps(told, sort_keys=True)
+            told = Told() if found is None else Told.loads(found[0])
+            text = told.after(epochs, seen, now=now).dumps()
             cursor.execute(
                 _BEAT, [self.environment, name, text, now, lease_seconds, stopped_by[:MAX_STOPPED_CHARACTERS]]
             )
@@ -204,7 +219,8 @@ class DjangoRolloutStore:
             rows = cursor.fetchall()
         found = []
         for name, epochs, seen_at, lease_seconds, stopped_by in rows:
-            epoch, acknowledged_at = _epochs(epochs).get(flag, (0, 0.0))
+            told = Told.loads(epochs)
+            epoch, acknowledged_at = told.epochs.get(flag, (0, 0.0))
             found.append(
                 Sender(
                     name=name,
@@ -213,32 +229,25 @@ class DjangoRolloutStore:
                     seen_at=seen_at,
                     lease_seconds=lease_seconds,
                     stopped_by=stopped_by,
+                    seen_version=told.seen.get(flag, 0),
                 )
             )
         return found
 
     def prune_senders(self, *, seen_before: float) -> None:
-        """Forget senders not seen since *seen_before* (epoch seconds), but for each flag's highest epoch.
+        """Forget senders not seen since *seen_before* (epoch seconds), but for who knew most of each flag.
 
         By it `Situation.went_back` knows of a store that was put back to a day before.
         """
         with self.database.transaction() as cursor:
             cursor.execute(_SENDERS, [self.environment])
-            rows = [(name, _epochs(text), seen_at) for name, text, seen_at, *_ in cursor.fetchall()]
-            highest: dict[FlagKey, tuple[int, float, str]] = {}
-            for name, epochs, seen_at in rows:
-                for flag, (epoch, _) in epochs.items():
-                    highest[flag] = max(highest.get(flag, (0, 0.0, "")), (epoch, seen_at, name))
+            rows = [(name, Told.loads(text), seen_at) for name, text, seen_at, *_ in cursor.fetchall()]
+            highest: dict[tuple[FlagKey, bool], tuple[int, float, str]] = {}
+            for name, told, seen_at in rows:
+                known = [((flag, False), epoch) for flag, (epoch, _) in told.epochs.items()]
+                for what, number in [*known, *(((flag, True), each) for flag, each in told.seen.items())]:
+                    highest[what] = max(highest.get(what, (0, 0.0, "")), (number, seen_at, name))
             kept = {name for _, _, name in highest.values()}
             for name, _, seen_at in rows:
                 if seen_at < seen_before and name not in kept:
                     cursor.execute(_FORGET, [self.environment, name, seen_before])
-
-
-def _epochs(text: str) -> dict[FlagKey, tuple[int, float]]:
-    """Return what a sender told; what cannot be read is nothing told, so that it is waited for."""
-    found: dict[FlagKey, tuple[int, float]] = {}
-    with suppress(ValueError, TypeError, AttributeError):
-        for flag, (epoch, at) in json.loads(text).items():
-            found[FlagKey(flag)] = (int(epoch), float(at))
-    return found

@@ -10,7 +10,6 @@ Explained in docs/how-to/clear-a-trip.md.
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import suppress
 
 from django.core.signals import request_finished
@@ -18,16 +17,20 @@ from django.db import connections, transaction
 
 from rollout.actor import Actor
 from rollout.commands import RollBack
-from rollout.django import conf, driving, wiring
+from rollout.django import conf, driving, unreadable, wiring
+from rollout.django.store import DjangoRolloutStore
 from rollout.django.tally import tally
+from rollout.errors import ConfigError
+from rollout.flags import FlagKey
 from rollout.increments import of_pii
 from rollout.rollout_state import LATCHED
+from rollout.sources.kill import host_name
 from rollout.sources.trip import Trip
 from webhooks_core.django import wiring as webhooks
 from webhooks_core.observers.safe import safe
 from webhooks_core.pii import Finding
 
-__all__ = ["TRIPWIRE", "found", "report"]
+__all__ = ["TRIPWIRE", "found", "is_free", "report"]
 
 TRIPWIRE = Actor(name="tripwire", authenticated=False)
 
@@ -45,7 +48,7 @@ def found(event: str, finding: Finding) -> None:
         event=safe(event),
         kind=finding.kind.value,
         place=finding.path,
-        process=f"{platform.node() or 'host'}:{os.getpid()}",
+        process=f"{host_name()}:{os.getpid()}",
     )
     if not switches.tripwire.trip(trip):
         wiring.log_failure(
@@ -60,8 +63,7 @@ def _after_the_transaction() -> None:
     if alias is None:
         return
     with suppress(Exception):
-        connection = connections[alias]
-        if connection.in_atomic_block:
+        if connections[alias].in_atomic_block:
             transaction.on_commit(report, using=alias, robust=True)
         else:
             report()
@@ -70,32 +72,41 @@ def _after_the_transaction() -> None:
 def report(**_signal: object) -> None:
     """Write what the trip file says into ceiling, journal and evidence, where nobody has. Never raises.
 
-    Called where no transaction of a caller's is open; inside one it does nothing, and another call follows.
+    Called where no transaction of a caller's is open; inside one, one committed by hand as well, it does
+    nothing, and another call follows.
     """
-    alias = conf.current().state_database
-    if alias is None:
-        return
-    tripwire = wiring.built().switches.tripwire
-    if not tripwire.state().killed:
-        return
     try:
-        if connections[alias].in_atomic_block:
+        alias = conf.current().state_database
+        if alias is None:
+            return
+        tripwire = wiring.built().switches.tripwire
+        if not tripwire.state().killed or not is_free(alias):
             return
         trips = tripwire.trips()
-        store = driving.store()
-        state = store.load(driving.driving().flag)
-        if state.state in LATCHED or state.ceiling is None:
+        store, flag = driving.store(), driving.driving().flag
+        if _is_over(store, flag):
             return
-        first = trips[0] if trips else None
-        what = (
-            "a trip file that says nothing"
-            if first is None
-            else f"{first.kind} at {first.place} in {first.event}"
-        )
-        driving.runner().obey(RollBack(by=TRIPWIRE, reason=f"personal data found: {what}"))
+        what = trips[0] if trips else "a trip file that says nothing"
+        command = RollBack(by=TRIPWIRE, reason=f"personal data found: {what}")
+        unreadable.obeyed(command, store=store, flag=flag, runner=driving.runner())
         tally().flush_soon(at_once=True)
     except Exception as error:  # noqa: BLE001 - the host has stopped; whoever sees the file next tries again
         wiring.log_failure(f"Rollout tripped, and could not be rolled back yet: error={type(error).__name__}")
+
+
+def is_free(alias: str) -> bool:
+    """Whether what is written is committed, and seen, at once: no transaction of a caller's is open."""
+    connection = connections[alias]
+    return not connection.in_atomic_block and connection.get_autocommit()
+
+
+def _is_over(store: DjangoRolloutStore, flag: FlagKey) -> bool:
+    """Whether it was rolled back already, or lets nobody in anyway; of an unreadable row by its columns."""
+    try:
+        state = store.load(flag)
+    except ConfigError:
+        return unreadable.is_over(store, flag)
+    return state.state in LATCHED or state.ceiling is None
 
 
 # A transaction that is rolled back runs no hook: a request's end is the next moment without one.

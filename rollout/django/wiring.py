@@ -1,4 +1,4 @@
-"""Where the objects of the gate are built from the settings: the app's one composition root.
+"""Where the objects of the gate are built from the settings: its one composition root.
 
 Built when first asked for, once per process, and again after a fork or when a setting changes under a test.
 Importing this opens nothing and starts nothing. Invariant: while any setting of either app is bad, the
@@ -19,6 +19,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from rollout.controls import no_ceilings
 from rollout.decision import Decision, ErrorCode, Reason
 from rollout.django import conf
 from rollout.django.openfeature_settings import OpenFeatureSettings
@@ -26,10 +27,10 @@ from rollout.django.own_connection import OwnConnection
 from rollout.django.polling import DatabasePoll
 from rollout.flags import Flag, FlagKey
 from rollout.gate import Gate
-from rollout.live import Listener, LiveFlags, no_ceilings
+from rollout.live import LiveFlags
 from rollout.observers.log import LogObserver
 from rollout.percentage import Percentage
-from rollout.snapshot import Snapshot, SourceStatus
+from rollout.snapshot import Listener, Snapshot, SourceStatus
 from rollout.sources.base import FlagSource
 from rollout.sources.env import EnvironmentSource
 from rollout.sources.file import FileSource

@@ -15,18 +15,20 @@ from rollout.actions import AskHeld, Tell
 from rollout.actor import Actor
 from rollout.controller import Step
 from rollout.django import conf, driving
-from rollout.django.management import held, stopping
+from rollout.django.management import confirming, held, stopping
 from rollout.django.management.bounded import TookTooLong
 from rollout.django.management.here import before_a_start
+from rollout.django.management.kill_store import NoDatabase, rollback_stopper
 from rollout.django.management.words import actor, add_words, found_runner, found_store, refusal
 from rollout.django.stage_rate import apply_rate
+from rollout.django.units import Cohort
 from rollout.duration import spoken
 from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.percentage import Percentage
-from rollout.plan import Plan, Stage
+from rollout.plan import Plan
 from rollout.rollout_state import RolloutState
 from rollout.runner import Runner
-from rollout.situation import Situation, cohort_note, following_stage
+from rollout.situation import Situation
 from webhooks_core.django.answer import Answer, Exit
 
 __all__ = ["add", "first_stage", "start"]
@@ -45,7 +47,8 @@ def add(nouns: Any) -> None:
     about = "pin the plan and begin its first stage"
     start = nouns.add_parser("start", help=about, description=about)
     add_words(start)
-    start.add_argument("--yes", action="store_true", help="with a tiny cohort, or while a freeze is on")
+    about = "with a tiny cohort, in a freeze, or to drop what is held"
+    start.add_argument("--yes", action="store_true", help=about)
     held.add_held(start)
     start.set_defaults(answer=begin)
     for name, command, needs_reason, about in _PLAIN:
@@ -98,13 +101,17 @@ def start(by: Actor, options: dict[str, Any]) -> Answer:
     warning = before_a_start()
     runner = found_runner()
     state, situation = runner.look()
-    _check_cohort(situation, situation.plan.stages[0] if situation.plan else None, options)
+    reasons, dropped = confirming.of_start(situation), held.drop_note(options)
+    if reasons and not options["yes"]:  # with nothing but the drop, that is asked for below
+        against = [*reasons, *([dropped] if dropped else [])]
+        confirming.ask(against, word="--yes", to="begin", data={"cohort": situation.next_cohort})
     wanted = held.ask(options)
     made = _followed(runner, commands.Start(by=by, reason=options["reason"], confirm=options["yes"]))
     dealt = held.deal_with(wanted, options, reason=options["reason"] or "rollout-start")
-    answer = _told(state, made, extra=[first_stage(made.state, situation), *dealt.lines, warning])
-    data = {**answer.data, "cohort": situation.next_cohort, "held": dealt.as_dict()}
-    return Answer(lines=answer.lines, data=data)
+    extra = [confirming.confirmed(reasons), first_stage(made.state, situation), *dealt.lines, warning]
+    answer = _told(state, made, extra=extra)
+    data = {**answer.data, "cohort": situation.next_cohort, "held": dealt.as_dict(), "confirmed": reasons}
+    return Answer(code=dealt.code, lines=answer.lines, data=data, is_report=True)
 
 
 def advance(options: dict[str, Any]) -> Answer:
@@ -113,42 +120,40 @@ def advance(options: dict[str, Any]) -> Answer:
     command = commands.Advance(by=actor(options), reason=options["reason"], force=options["force"], to=to)
     runner = found_runner()
     state, situation = runner.look()
-    _check_cohort(situation, following_stage(state), options)
-    return _told(state, _followed(runner, command))
-
-
-def _check_cohort(situation: Situation, stage: Stage | None, options: dict[str, Any]) -> None:
-    """Refuse to begin *stage* with nobody, or hardly anybody, where that was not said to be right."""
-    note = situation.cohort_note()
-    if note and stage is not None and not options["yes"]:
-        problem = f"at {stage.percentage} % {note}: say --yes to begin all the same; nothing was changed"
-        raise refusal(problem, data={"cohort": situation.next_cohort, "needs": "--yes"})
+    tiny, unfit = confirming.of_advance(state, situation), confirming.of_force(state, situation)
+    if not options["yes"]:
+        confirming.ask(tiny, word="--yes", to="begin", data={"cohort": situation.next_cohort})
+    if not options["force"]:
+        confirming.ask(unfit, word="--force", to="begin", data={})
+    reasons = [*tiny, *unfit]
+    answer = _told(state, _followed(runner, command), extra=[confirming.confirmed(reasons)])
+    return Answer(lines=answer.lines, data={**answer.data, "confirmed": reasons})
 
 
 def set_percentage(options: dict[str, Any]) -> Answer:
     """Say how many come in or go out, then set it."""
     by, runner, to = actor(options), found_runner(), _percentage(options["percentage"])
-    state, _ = runner.look()
+    state, situation = runner.look()
     line, moved = _moved(state, to)
+    reasons = confirming.of_set(state, situation, to, count=moved["in_after"])
     drops = state.ceiling is not None and to < state.ceiling
-    note = "" if drops else cohort_note(moved["in_after"])
-    if (drops or note) and not options["yes"]:
-        more = f"; {note}" if note else ""
-        raise refusal(f"{line}{more}; nothing was changed: say --yes", data={**moved, "needs": "--yes"})
+    if (drops or reasons) and not options["yes"]:
+        confirming.ask([line, *reasons], word="--yes", to="set it", data=dict(moved))
     command = commands.SetPercentage(by=by, reason=options["reason"], percentage=to, confirm=options["yes"])
-    answer = _told(state, _followed(runner, command), extra=[f"{line}."])
-    return Answer(lines=answer.lines, data={**answer.data, **moved})
+    extra = [f"{line}.", confirming.confirmed(reasons)]
+    answer = _told(state, _followed(runner, command), extra=extra)
+    return Answer(lines=answer.lines, data={**answer.data, **moved, "confirmed": reasons})
 
 
 def roll_back(options: dict[str, Any]) -> Answer:
     """Give the rollback, and wait for the senders."""
-    store, runner = found_store(), found_runner()
+    try:
+        store, flag, runner = rollback_stopper()
+    except NoDatabase as none:
+        problem = f"{none.problem}; nothing was rolled back: `rollout kill` stops this host all the same"
+        raise refusal(problem, code=Exit.UNREADABLE) from none
     fleet = stopping.Fleet(
-        store=store,
-        flag=driving.driving().flag,
-        runner=runner,
-        seconds=options["timeout"],
-        waits=not options["no_wait"],
+        store=store, flag=flag, runner=runner, seconds=options["timeout"], waits=not options["no_wait"]
     )
     command = commands.RollBack(by=actor(options), reason=options["reason"])
     try:
@@ -219,10 +224,8 @@ def _told(before: RolloutState, made: Step, *, extra: Sequence[str] = ()) -> Ans
 
 
 def _shown(state: RolloutState) -> str:
-    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
-    plan, number = state.plan, state.stage
-    stage = f", stage {number + 1} of {len(plan.stages)}" if plan is not None and number is not None else ""
-    return f"{state.state} at {ceiling}{stage}"
+    stage = f", stage {state.stage_text}" if state.stage_text else ""
+    return f"{state.state} at {state.ceiling_text}{stage}"
 
 
 def _as_dict(state: RolloutState) -> dict[str, object]:
@@ -244,7 +247,7 @@ def _moved(state: RolloutState, to: Percentage) -> tuple[str, dict[str, int | No
     """Say how many units come in or go out; only the share where nobody can count."""
     found = conf.current()
     before = state.ceiling or Percentage.NOBODY
-    count = driving.Cohort(found.units, driving.driving().flag)
+    count = Cohort(found.units, driving.driving().flag)
     old, new = count(before), count(to)
     data = {"in_before": old, "in_after": new}
     if old is None or new is None:

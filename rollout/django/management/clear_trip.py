@@ -36,7 +36,7 @@ def clear_trip(options: dict[str, Any]) -> Answer:
     except (ConfigError, TransitionError, StoreConflict) as error:
         raise refusal(f"{error}; nothing was cleared") from error
     path = clearing.tripwire().path
-    lines = [f"  {each.kind} at {each.place} in {each.event}, found by {each.process}" for each in done.trips]
+    lines = [f"  {each}, found by {each.process}" for each in done.trips]
     first = f"The trip file {path!a} is {'removed' if done.was_there else 'not there'}."
     state = done.state
     if state is not None:
@@ -51,7 +51,7 @@ def clear_trip(options: dict[str, Any]) -> Answer:
     data = {
         "path": path,
         "was_there": done.was_there,
-        "trips": [{"event": each.event, "kind": each.kind, "place": each.place} for each in done.trips],
+        "trips": [each.as_dict() for each in done.trips],
         "actor": by.name,
         "authenticated": by.authenticated,
         "state": None if state is None else state.state.value,

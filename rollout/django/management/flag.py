@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 from rollout.decision import Decision
 from rollout.django import conf, wiring
+from rollout.django.management.standing import this_host
 from rollout.errors import FlagNotFound
 from rollout.flags import Flag, FlagKey
 from rollout.snapshot import Snapshot, SourceStatus
-from rollout.sources.kill import KillFile
 from webhooks_core.django.answer import Answer, Exit, table
 
 
@@ -21,8 +21,7 @@ def list_flags() -> Answer:
     """Say what is in force: every flag, its owner, and the switches above."""
     found = conf.current()
     snapshot = wiring.source_of(found).snapshot()
-    bad = [str(problem) for problem in (*conf.master_problems(), *wiring.problems())]
-    killed = KillFile(found.kill_file).state()
+    host = this_host()
     rows = [
         (
             flag.key,
@@ -39,10 +38,11 @@ def list_flags() -> Answer:
         *table(("flag", "percentage", "enabled", "unit", "forced on", "forced off", "rules"), rows),
         "",
         f"owner: {found.source} ({snapshot.origin}), version {snapshot.version}, {snapshot.status}",
-        f"master switch: {_switch(conf.master())} (decided by: {conf.master_source()})",
-        f"kill switch: {killed.why if killed.killed else 'not pulled'}",
+        f"master switch: {_switch(host.master)} (decided by: {conf.master_source()})",
+        f"kill switch: {host.kill.why if host.kill.killed else 'not pulled'}",
+        f"tripped: {host.trip.why if host.trip.killed else 'no'}",
         *([f"problem: {snapshot.problem}"] if snapshot.problem else []),
-        *[f"bad setting, every gate is closed: {problem}" for problem in bad],
+        *[f"bad setting, every gate is closed: {problem}" for problem in host.bad_settings],
     ]
     data = {
         "flags": [_data(flag) for flag in snapshot.flags.values()],
@@ -51,10 +51,11 @@ def list_flags() -> Answer:
         "version": snapshot.version,
         "status": snapshot.status,
         "problem": snapshot.problem,
-        "master_switch": conf.master(),
+        "master_switch": host.master,
         "master_switch_decided_by": conf.master_source(),
-        "killed": killed.killed,
-        "bad_settings": bad,
+        "killed": host.kill.killed,
+        "tripped": host.trip.killed,
+        "bad_settings": list(host.bad_settings),
     }
     code = Exit.UNREADABLE if snapshot.status is SourceStatus.ERROR else Exit.DONE
     return Answer(code=code, lines=lines, data=data)

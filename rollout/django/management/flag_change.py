@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.utils.module_loading import import_string
-
 from rollout.actor import Actor
 from rollout.django import conf, flag_rows, wiring
 from rollout.django.flag_file import Change, change_in, plan_change, write_change
 from rollout.django.management.flag import no_such_flag, percent_of
 from rollout.django.management.words import found_store, login
 from rollout.django.store import DjangoRolloutStore
+from rollout.django.units import over_units
 from rollout.errors import ConfigError, FlagNotFound, StoreConflict, TransitionError
 from rollout.events import RolloutChanged, emit
 from rollout.observers.log import LogObserver
@@ -207,12 +206,11 @@ def _told(change: Change, units: str | None) -> tuple[list[str], dict[str, objec
         "expected_share": f"{change.share:f}",
         "drops": change.drops,
     }
-    if units is not None:
-        try:
-            counted = change.counted(import_string(units)())
-        except Exception as error:  # noqa: BLE001 - a project's own code; the change itself does not need it
-            lines.append(f"  the units could not be counted: {units} failed ({type(error).__name__})")
-            return lines, {**data, "units": None}
+    counted, problem = over_units(units, change.counted)
+    if problem:
+        lines.append(f"  the units could not be counted: {units} failed ({problem})")
+        data["units"] = None
+    if counted is not None:
         lines.append(f"  {counted}")
         data |= {
             "units": counted.units,

@@ -10,14 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from rollout.actor import Actor
 from rollout.django import conf, flag_rows
 from rollout.django.flag_file import counted
 from rollout.django.flag_rows import Moved, StoredFlags
 from rollout.django.management.flag_change import against, not_ours
 from rollout.django.management.words import found_store, login
+from rollout.django.units import over_units
 from rollout.errors import ConfigError, StoreConflict, TransitionError
 from rollout.flags import FlagKey
 from rollout.observers.log import LogObserver
@@ -88,18 +87,10 @@ def _unreadable(stored: StoredFlags) -> list[str]:
 
 
 def _told(moved: dict[FlagKey, Moved], units: str | None, *, before: FlagSet, after: FlagSet) -> list[str]:
-    lines, known = [], _units(units) if moved else None
+    lines = []
+    known, _ = over_units(units if moved else None, list)
     for key, each in moved.items():
         lines.append(f"{key}: {each}")
         if known is not None:
             lines.append(f"  {counted(key, known, before=before, after=after)}")
     return lines
-
-
-def _units(path: str | None) -> list[object] | None:
-    if path is None:
-        return None
-    try:
-        return list(import_string(path)())
-    except Exception:  # noqa: BLE001 - a project's own code; the change itself does not need it
-        return None

@@ -1,7 +1,8 @@
 """What was held before, and what is to become of it: released, kept or dropped, by a person's word.
 
 A command that lets units in again asks; what is released goes out at a capped rate, and the gate is asked
-again before each is sent. Invariant: nothing is released or dropped without `--held`. Explained in
+again before each is sent. Invariants: nothing is released or dropped without `--held`; more than one is
+dropped only with `--yes`, as by `webhooks drop`. Explained in
 docs/how-to/run-a-rollout.md.
 """
 
@@ -12,13 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.db import Error as DatabaseError
+
 from rollout.django.management import queued
 from rollout.django.management.queued import Count
-from rollout.django.management.words import refusal
-from webhooks_core.django.answer import Answer
+from rollout.django.management.words import away, refusal
+from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management import moving
 
-__all__ = ["Choice", "Held", "add_held", "ask", "deal_with"]
+__all__ = ["Choice", "Held", "add_held", "ask", "deal_with", "drop_note"]
 
 
 class Choice(StrEnum):
@@ -31,12 +34,13 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What was held, and what became of it."""
+    """What was held, and what became of it; *code* says whether it could be done."""
 
     before: Count
     choice: Choice
     moved: int = 0
     lines: tuple[str, ...] = ()
+    code: Exit = Exit.DONE
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON types."""
@@ -56,26 +60,46 @@ def add_held(parser: ArgumentParser) -> None:
     parser.add_argument("--rate", type=moving.read_rate, default=moving.PER_SECOND, metavar="N", help=about)
 
 
-def ask(options: dict[str, Any]) -> Held:
+def ask(options: dict[str, Any], *, may_release: bool = True) -> Held:
     """Return what is held and what was said of it.
 
+    Args:
+        options: `held`, `rate` and `yes`.
+        may_release: Whether to offer that they go out.
+
     Raises:
-        Refused: Something is held, and nothing was said.
+        Refused: Something is held, and nothing was said; or more than one is to be dropped without `yes`.
     """
     before = queued.held()
     said = options["held"]
+    is_one = _is_one(before)
+    if (note := drop_note(options, before)) and not options["yes"]:
+        problem = f"{note}: say --yes; nothing was changed"
+        raise refusal(problem, data={"held": before.number, "needs": "--yes"})
     if said is None and before.number:
-        are = "delivery is" if before.number == 1 and not before.is_least else "deliveries are"
-        problem = (
-            f"{before} {are} held from before: say --held release (at most {options['rate']:g} a second, the"
-            " gate is asked again for each), --held keep, or --held drop; nothing was changed"
-        )
+        are = "delivery is" if is_one else "deliveries are"
+        release = f"--held release (at most {options['rate']:g} a second, the gate is asked again for each), "
+        words = f"{release if may_release else ''}--held keep, or --held drop"
+        problem = f"{before} {are} held from before: say {words}; nothing was changed"
         raise refusal(problem, data={"held": before.number, "needs": "--held"})
     return Held(before=before, choice=Choice(said or Choice.KEEP))
 
 
+def drop_note(options: dict[str, Any], before: Count | None = None) -> str:
+    """Say how many deliveries `--held drop` would give up, where that takes `yes`; else nothing."""
+    if options["held"] != Choice.DROP:
+        return ""
+    count = queued.held() if before is None else before
+    is_many = bool(count.number) and not _is_one(count)
+    return f"--held drop would give up {count} held deliveries for good" if is_many else ""
+
+
+def _is_one(count: Count) -> bool:
+    return count.number == 1 and not count.is_least
+
+
 def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
-    """Release, keep or drop."""
+    """Release, keep or drop. What was done before is done: a database that fails here is told, not raised."""
     if held.choice is Choice.KEEP or not held.before.number:
         lines = (f"{held.before} held: kept.",) if held.before.number else _nothing(options)
         return Held(before=held.before, choice=held.choice, lines=lines)
@@ -83,7 +107,11 @@ def deal_with(held: Held, options: dict[str, Any], *, reason: str) -> Held:
     if held.choice is Choice.RELEASE:
         words.append(f"--rate={options['rate']}")
     said = _as_said(words)
-    answer: Answer = said["answer"](said)
+    try:
+        answer: Answer = said["answer"](said)
+    except DatabaseError as error:
+        line = f"What was held may still be: {away(error)}; say `webhooks {' '.join(words[:2])}` again."
+        return Held(before=held.before, choice=held.choice, lines=(line,), code=Exit.UNREADABLE)
     moved = answer.data["moved"]
     return Held(
         before=held.before,

@@ -10,16 +10,16 @@ from typing import Any
 
 from rollout import journal
 from rollout.actor import cut
-from rollout.django import conf, driving, wiring
+from rollout.django import conf, driving, unreadable, wiring
 from rollout.django.management.flag import reasons_of
-from rollout.django.management.past import all_entries, explain_past, rollout_line
+from rollout.django.management.past import all_entries, explain_past, read_unit, rollout_line
 from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.words import found_store, moment_text, refusal
 from rollout.django.models import JournalEntry as Row
 from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError, JournalBroken
 from rollout.flags import FlagKey
-from rollout.journal import JournalEntry
+from rollout.journal import Chain, JournalEntry
 from webhooks_core.django.answer import Answer, Exit
 
 __all__ = ["add"]
@@ -37,7 +37,7 @@ def add(nouns: Any) -> None:
     history = nouns.add_parser("history", help=about, description=about)
     history.add_argument("--limit", type=int, default=20, help="the last so many (default: %(default)s)")
     history.add_argument("--verify", action="store_true", help="check the chain from the first entry on")
-    about = "the hash that the last entry must have, from the log; implies --verify"
+    about = "a hash that the chain must have, from the log; implies --verify"
     history.add_argument("--head", metavar="HASH", help=about)
     history.set_defaults(answer=show_history)
     about = "why a unit is in or not: now, or at a moment of the past"
@@ -70,28 +70,58 @@ def show_history(options: dict[str, Any]) -> Answer:
             lines.append(f"THE JOURNAL DOES NOT HOLD: {error}")
             data |= {"verified": False, "error": str(error)}
         else:
-            against = "" if options["head"] is None else ", and ends where the log says"
-            lines.append(f"The journal holds together{against}: head {found or 'none'}.")
-            data |= {"verified": True, "head": found}
+            lines += _holds(found, noted=options["head"])
+            data |= {"verified": True, "head": found.head}
+            if options["head"] is not None:
+                data |= {"noted_version": found.noted_version, "after": found.after}
     return Answer(code=code, lines=as_lines(lines), data=data, is_report=True)
 
 
-def _verified(store: DjangoRolloutStore, flag: FlagKey, *, head: str | None) -> str:
-    """Check the chain, and that it ends where the rollout's own row says; return the last hash.
+def _holds(found: Chain, *, noted: str | None) -> list[str]:
+    """Say that the journal holds, and where what was noted stands in it."""
+    if noted is None or found.after == 0:
+        against = "" if noted is None else ", and ends where the log says"
+        return [f"The journal holds together{against}: head {found.head or 'none'}."]
+    follow = "1 entry follows" if found.after == 1 else f"{found.after} entries follow"
+    return [
+        f"The journal holds together: head {found.head}.",
+        f"What the log says, {noted[:_HEAD_LETTERS]}, is in it, as version {found.noted_version}; {follow}.",
+    ]
+
+
+def _verified(store: DjangoRolloutStore, flag: FlagKey, *, head: str | None) -> Chain:
+    """Check the chain, that it ends where the rollout's own row says, and that *head* is in it.
 
     Raises:
         JournalBroken: It does not hold.
         ConfigError: An entry cannot be read.
     """
     for _ in range(TRIES):
-        kept = store.load(flag)
-        found = journal.verify(all_entries(store, flag), head=head)
-        if found == kept.head:
+        kept = _kept_head(store, flag)
+        found = journal.follow(all_entries(store, flag), noted=head)
+        if found.head == kept:
             return found
-        if store.load(flag).version == kept.version:
+        if _kept_head(store, flag) == kept:
             break  # nobody wrote meanwhile
-    ends, kept_head = found[:_HEAD_LETTERS] or "nothing", kept.head[:_HEAD_LETTERS] or "nothing"
-    raise JournalBroken(0, f"ends at {ends}, and the rollout's own row at {kept_head}")
+    ends, kept = found.head[:_HEAD_LETTERS] or "nothing", kept[:_HEAD_LETTERS] or "nothing"
+    raise JournalBroken(0, f"ends at {ends}, and the rollout's own row at {kept}")
+
+
+def _kept_head(store: DjangoRolloutStore, flag: FlagKey) -> str:
+    """Return the last entry's hash by the rollout's own row, also by one of a newer release.
+
+    Raises:
+        JournalBroken: The row does not say.
+    """
+    try:
+        return store.load(flag).head
+    except ConfigError:
+        head = unreadable.head_of(store, flag)
+    if head is None:
+        raise JournalBroken(
+            0, "cannot be held against the rollout's own row, which does not say where it ends"
+        )
+    return head
 
 
 def _last(store: DjangoRolloutStore, flag: FlagKey, most: int) -> list[JournalEntry]:
@@ -123,6 +153,7 @@ def explain_unit(options: dict[str, Any]) -> Answer:
 
 def _today(options: dict[str, Any]) -> Answer:
     flags, key = wiring.built().flags, conf.current().flag
+    read_unit(options["unit"], flag=FlagKey(key))
     flag = flags.snapshot().flags.get(FlagKey(key))
     given = dict(each.partition("=")[::2] for each in options["attribute"])
     name = wiring.DEFAULT_UNIT if flag is None else flag.unit

@@ -1,17 +1,15 @@
-"""Where a kill is written: put together from as few settings as it takes, the others good or bad.
+"""Where a stop is written: put together from as few settings as it takes, the others good or bad.
 
-Invariant: nothing here reads a plan, an endpoint, a secret or evidence. Explained in
-docs/how-to/stop-everything.md.
+Invariant: what stops needs no plan, endpoint, secret or evidence; a rollback takes evidence along wherever
+the settings let it. Explained in docs/how-to/stop-everything.md.
 """
 
 from __future__ import annotations
 
-import time
-
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from rollout.django import conf, driving
-from rollout.django.store import TABLE, DjangoRolloutStore
+from rollout.django.store import DjangoRolloutStore
 from rollout.errors import ConfigError
 from rollout.flags import FlagKey
 from rollout.observers.log import LogObserver
@@ -20,12 +18,12 @@ from rollout.rollout_state import RolloutState
 from rollout.runner import Runner
 from rollout.watch import Looked, Watch
 from webhooks_core.django import conf as webhooks_conf
-from webhooks_core.django.outbox.database import Database
 
-__all__ = ["NoDatabase", "stopper", "store_of"]
+__all__ = ["NoDatabase", "others", "rollback_stopper", "stopper"]
 
 # Without these nobody can say which row it is; every other setting may be as bad as it likes.
 _NEEDED = ('WEBHOOKS["ENVIRONMENT"]', 'ROLLOUT["FLAG"]', 'ROLLOUT["DATABASE"]')
+_FLAGS = "SELECT flag FROM rollout_rollout WHERE environment = %s AND flag <> %s ORDER BY flag"
 
 
 class NoDatabase(Exception):
@@ -38,7 +36,7 @@ class NoDatabase(Exception):
 
 
 def stopper() -> tuple[DjangoRolloutStore, FlagKey, Runner]:
-    """Return where the rollout is kept, and what gives it a kill; good for nothing else.
+    """Return where the rollout is kept, and what stops it without a look at anything; good for nothing else.
 
     Raises:
         NoDatabase: Nowhere, or the settings do not say whose rows or where.
@@ -53,16 +51,41 @@ def stopper() -> tuple[DjangoRolloutStore, FlagKey, Runner]:
         alias = DEFAULT_DB_ALIAS  # where a plan that can be read would have it
     if alias is None:
         raise NoDatabase("no rollout is kept in a database", is_trouble="ROLLOUT" in bad)
+    if alias not in connections:
+        raise NoDatabase(f"no database has the alias {alias!a}", is_trouble=True)
     flag = FlagKey(found.flag)
-    store = store_of(alias, environment=sending.environment)
-    runner = Runner(flag, store, _Blind(), plan=_no_plan, owner=driving.owner(), observer=LogObserver())
-    return store, flag, runner
+    store = driving.store_of(alias, environment=sending.environment)
+    return store, flag, _runner(store, flag)
 
 
-def store_of(alias: str, *, environment: str) -> DjangoRolloutStore:
-    """Return where the rollouts of *environment* are kept in the database *alias*."""
-    database = Database(alias, clock=None, machine_clock=time.time, monotonic=time.monotonic, table=TABLE)
-    return DjangoRolloutStore(database, environment=environment)
+def rollback_stopper() -> tuple[DjangoRolloutStore, FlagKey, Runner]:
+    """Return the same for a rollback: its entry has the evidence of its moment, wherever that can be had.
+
+    Raises:
+        NoDatabase: As `stopper`.
+    """
+    store, flag, blind = stopper()
+    try:
+        return store, flag, driving.runner()
+    except Exception:  # noqa: BLE001 - whatever keeps the evidence away does not keep a rollback away
+        return store, flag, blind
+
+
+def others(store: DjangoRolloutStore, flag: FlagKey) -> dict[FlagKey, Runner]:
+    """Return what gives a kill to each other rollout that *store* keeps, by its flag.
+
+    It is another service's, or one of before the flag was renamed.
+
+    Raises:
+        Exception: What the database raises.
+    """
+    with store.database.reading() as cursor:
+        cursor.execute(_FLAGS, [store.environment, flag])
+        return {FlagKey(each): _runner(store, FlagKey(each)) for (each,) in cursor.fetchall()}
+
+
+def _runner(store: DjangoRolloutStore, flag: FlagKey) -> Runner:
+    return Runner(flag, store, _Blind(), plan=_no_plan, owner=driving.owner(), observer=LogObserver())
 
 
 class _Blind(Watch):

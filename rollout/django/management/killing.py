@@ -2,13 +2,14 @@
 
 Invariants: the file comes first and needs nothing but a file system; nothing here asks whether other settings
 are good, since a bad one must not disable the switch; whatever fails is told, and never undoes what worked.
+`unkill` goes the other way: what lets more through comes last.
 Explained in docs/how-to/stop-everything.md.
 """
 
 from __future__ import annotations
 
-import platform
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -18,21 +19,21 @@ from rollout.commands import Kill, Unkill
 from rollout.django import conf
 from rollout.django.management import held
 from rollout.django.management.bounded import TookTooLong
-from rollout.django.management.kill_store import NoDatabase, stopper
+from rollout.django.management.kill_store import NoDatabase, others, stopper
 from rollout.django.management.stopping import Fleet, add_wait, told, unfinished
 from rollout.django.management.words import (
     actor,
     add_words,
     away,
     fit_actor,
-    found_runner,
+    fit_seconds,
     found_store,
-    moment_text,
     refusal,
 )
-from rollout.errors import KillFileStuck
-from rollout.rollout_state import LATCHED
-from rollout.sources.kill import KillFile
+from rollout.django.unkilling import Unkilled, unkill
+from rollout.errors import KillFileStuck, RolloutError, StoreConflict, TransitionError
+from rollout.rollout_state import LATCHED, RolloutState
+from rollout.sources.kill import KillFile, note
 from rollout.sources.trip import Tripwire
 from webhooks_core.django.answer import Answer, Exit
 
@@ -42,6 +43,11 @@ _ELSEWHERE = (
     "Other hosts are not reached by a file: where the database is away their workers wait by themselves"
     " within 2 s, else run `rolloutctl kill` on each."
 )
+_GO_ON = "Other hosts GO ON SENDING: the database is there, and they obey it. Run `rolloutctl kill` on each."
+_MAY_GO_ON = (
+    "Other hosts MAY GO ON SENDING: whether the database answers them is not known."
+    " Run `rolloutctl kill` on each."
+)
 
 
 def add(nouns: Any) -> None:
@@ -49,12 +55,13 @@ def add(nouns: Any) -> None:
     about = "stop everything: this host's kill file, and every sender through the database"
     kill = nouns.add_parser("kill", help=about, description=about)
     add_words(kill, needs_reason=True)
-    add_wait(kill)
+    add_wait(kill, read=fit_seconds)
     kill.set_defaults(answer=kill_all)
     about = "put the kill switch back; what was rolled back stays so until a start"
     unkill = nouns.add_parser("unkill", help=about, description=about)
     add_words(unkill, needs_reason=True)
     held.add_held(unkill)
+    unkill.add_argument("--yes", action="store_true", help="where --held drop gives up more than one")
     unkill.set_defaults(answer=unkill_all)
 
 
@@ -65,10 +72,16 @@ def kill_all(options: dict[str, Any]) -> Answer:
     lines = [f"NOT STOPPED BY A FILE: {stuck}." if stuck else f"This host is stopped: {kill.state().why}."]
     data: dict[str, object] = {"kill_file": {"path": kill.path, "killed": not stuck}, "actor": by.name}
     data |= {"database": False, "problem": ""}
+    fleet = None
     try:
         store, flag, runner = stopper()
         fleet = Fleet(
-            store=store, flag=flag, runner=runner, seconds=options["timeout"], waits=not options["no_wait"]
+            store=store,
+            flag=flag,
+            runner=runner,
+            seconds=options["timeout"],
+            waits=not options["no_wait"],
+            others=lambda: others(store, flag),
         )
         stopped = fleet.stop(Kill(by=by, reason=reason))
     except NoDatabase as none:
@@ -76,50 +89,87 @@ def kill_all(options: dict[str, Any]) -> Answer:
         code = Exit.FAILED if stuck else Exit.UNREADABLE if none.is_trouble else Exit.DONE
         return Answer(code=code, lines=[*lines, f"{none.problem}.", _ELSEWHERE], data=data, is_report=True)
     except Exception as error:  # noqa: BLE001 - whatever it is, the file is there, and that is said
-        problem = str(error) if isinstance(error, TookTooLong) else _problem(error)
-        lines += [f"THE DATABASE WAS NOT REACHED: {problem}.", _ELSEWHERE]
+        problem, lost = _problem(error)
+        if fleet is not None and (fleet.beside.made or not isinstance(error, DatabaseError)):
+            lines += fleet.beside.lines(fleet.store)
         code = Exit.FAILED if stuck else Exit.UNREADABLE
-        return Answer(code=code, lines=lines, data={**data, "problem": problem}, is_report=True)
+        return Answer(code=code, lines=[*lines, *lost], data={**data, "problem": problem}, is_report=True)
     answer = told(stopped, options, lines=lines, data={**data, "database": True})
     code = Exit.FAILED if stuck else answer.code
     return Answer(code=code, lines=answer.lines, data=answer.data, is_report=True)
 
 
-def _problem(error: Exception) -> str:
-    return away(error) if isinstance(error, DatabaseError) else type(error).__name__
+def _problem(error: Exception) -> tuple[str, tuple[str, str]]:
+    """Return what kept the database from being told, and what that means for other hosts."""
+    if isinstance(error, TookTooLong | DatabaseError):
+        problem = away(error) if isinstance(error, DatabaseError) else str(error)
+        return problem, (f"THE DATABASE WAS NOT REACHED: {problem}.", _ELSEWHERE)
+    problem, is_ours = type(error).__name__, isinstance(error, RolloutError)
+    elsewhere = _GO_ON if is_ours else _MAY_GO_ON  # ours are raised of what the database has answered
+    return problem, (f"THE ROLLOUT IN THE DATABASE WAS NOT STOPPED: {problem}.", elsewhere)
 
 
 def unkill_all(options: dict[str, Any]) -> Answer:
-    """Remove the file, then tell the database; what stops this host besides is told."""
+    """Tell the database, then remove the file; what stops this host besides is told."""
     by, kill = actor(options), kill_file()
     if not options["reason"].strip():
         raise refusal("--reason must not be empty: it is what the journal will be asked for")
     is_kept = conf.current().state_database is not None
-    wanted = held.ask(options)
+    wanted = held.ask(options, may_release=not is_kept)
     if is_kept and wanted.choice is held.Choice.RELEASE:
         raise refusal("--held release would hold them again at once: nobody is let in before `rollout start`,"
                       " which takes the same word; nothing was changed")  # fmt: skip
-    runner = found_runner() if is_kept else None
-    try:
-        was_there = kill.release()
-    except KillFileStuck as error:
-        raise refusal(f"STILL STOPPED: {error}", code=Exit.FAILED) from error
-    removed = "removed" if was_there else "not there"
-    lines = [f"The kill file {kill.path!a} is {removed}. Other hosts have files of their own."]
-    data: dict[str, object] = {"kill_file": {"path": kill.path, "was_there": was_there}, "actor": by.name}
-    if runner is not None:
-        state, _ = runner.look()
-        if state.killed:
-            state = runner.obey(Unkill(by=by, reason=options["reason"])).state
-        after = "`rollout start` begins again" if state.state in LATCHED else ""
-        after = unfinished(found_store(), state) or after
-        lines.append(f"{state.flag} is {state.state}, and not killed" + (f"; {after}." if after else "."))
-        data |= {"flag": state.flag, "state": state.state.value, "killed": state.killed}
+    done = _unkilled(Unkill(by=by, reason=options["reason"]), kill, is_kept=is_kept)
+    lines, data = _what_goes_on(done.state), {} if done.state is None else _as_dict(done.state)
+    data |= {"kill_file": {"path": kill.path, "was_there": done.was_there}, "actor": by.name}
+    if done.stuck:
+        problem = f"STILL STOPPED: {done.stuck}"
+        return Answer(code=Exit.FAILED, lines=[f"{problem}.", *lines], data={**data, "error": problem})
+    removed = "removed" if done.was_there else "not there"
+    first = f"The kill file {kill.path!a} is {removed}. Other hosts have files of their own."
+    closed = kill.closed_note()
     dealt = held.deal_with(wanted, options, reason=options["reason"])
     trip = Tripwire(kill).state()
-    lines += [*dealt.lines, *([f"STILL STOPPED: {trip.why}."] if trip.killed else [])]
+    still = f"STILL STOPPED: {trip.why}." if trip.killed else ""
+    lines = [each for each in (first, closed, *lines, *dealt.lines, still) if each]
     data |= {"held": dealt.as_dict(), "trip": {"killed": trip.killed, "why": trip.why}}
-    return Answer(code=Exit.KILLED if trip.killed else Exit.DONE, lines=lines, data=data, is_report=True)
+    code = Exit.KILLED if trip.killed or (done.state is not None and done.state.killed) else dealt.code
+    return Answer(code=code, lines=lines, data=data, is_report=True)
+
+
+def _unkilled(command: Unkill, kill: KillFile, *, is_kept: bool) -> Unkilled:
+    """Tell the database and remove the file.
+
+    Raises:
+        Refused: The rollout could not be told; nothing was changed.
+        ConfigError: Its row cannot be read, or a setting is bad; nothing was changed.
+    """
+    try:
+        return unkill(command, kill, is_kept=is_kept)
+    except TransitionError as error:
+        raise refusal(f"{error}; nothing was changed") from error
+    except StoreConflict as error:
+        problem = f"{error}: others write at the same time; nothing was changed"
+        raise refusal(problem, code=Exit.FAILED) from error
+    except DatabaseError as error:
+        problem = f"{away(error)}; the kill file was left as it is: `rolloutctl unkill` needs no database"
+        raise refusal(problem, code=Exit.UNREADABLE) from error
+
+
+def _what_goes_on(state: RolloutState | None) -> list[str]:
+    """Say where the rollout stands after an unkill, and what a person does next."""
+    if state is None:
+        return []
+    if state.killed:
+        return [f"{state.flag} IS KILLED AGAIN (by {state.actor}): unkill once more."]
+    after = "`rollout start` begins again" if state.state in LATCHED else ""
+    with suppress(DatabaseError):  # what was done is told all the same
+        after = unfinished(found_store(), state) or after
+    return [f"{state.flag} is {state.state}, and not killed" + (f"; {after}." if after else ".")]
+
+
+def _as_dict(state: RolloutState) -> dict[str, object]:
+    return {"flag": state.flag, "state": state.state.value, "killed": state.killed}
 
 
 def kill_file() -> KillFile:
@@ -129,9 +179,8 @@ def kill_file() -> KillFile:
 
 def _pull(kill: KillFile, *, by: Actor, reason: str) -> str:
     """Make the file; return why it could not be made, or nothing."""
-    at = moment_text(time.time())
     try:
-        kill.pull(f"{at} {by.name}@{platform.node() or 'host'}: {' '.join(reason.split())}")
+        kill.pull(note(by.name, reason, at=time.time()))
     except KillFileStuck as error:
         return str(error)
     return ""

@@ -27,7 +27,7 @@ from rollout.rollout_state import Cause, RolloutState
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import moment
 
-__all__ = ["PORTION", "all_entries", "explain_past", "rollout_line"]
+__all__ = ["PORTION", "all_entries", "explain_past", "read_unit", "rollout_line"]
 
 #: Entries that are read at a time.
 PORTION = 500
@@ -93,9 +93,9 @@ def explain_past(options: dict[str, object]) -> Answer:
     """
     store, key = found_store(), driving.driving().flag
     at = moment(str(options["at"]), now=store.now())
+    unit = read_unit(options["unit"], flag=key)
     try:
         state = journal.replay(key, all_entries(store, key), until=at)
-        unit = unit_text(options["unit"], flag=key)
         then = _then(store, state, unit, at=at)
     except RolloutError as error:
         raise refusal(str(error), code=Exit.FAILED) from error
@@ -119,6 +119,18 @@ def explain_past(options: dict[str, object]) -> Answer:
         "version": state.version,
     }
     return Answer(lines=lines, data=data)
+
+
+def read_unit(unit: object, *, flag: FlagKey) -> str:
+    """Return the text of *unit* that is hashed.
+
+    Raises:
+        Refused: It is no unit.
+    """
+    try:
+        return unit_text(unit, flag=flag)
+    except RolloutError as error:
+        raise refusal(str(error)) from error
 
 
 def _then(store: DjangoRolloutStore, state: RolloutState, unit: str, *, at: float) -> Then:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from rollout.django import conf, driving
 from rollout.django.management.screen import Grid, Line, as_lines
 from rollout.django.management.words import refusal
+from rollout.django.units import Cohort, over_units
 from rollout.duration import spoken
 from rollout.errors import ConfigError
 from rollout.flags import FlagKey
@@ -48,8 +47,8 @@ def add(nouns: Any) -> None:
     show.set_defaults(answer=show_plan)
     about = "what the plan's thresholds do in simulated worlds"
     simulate = nouns.add_parser("simulate", help=about, description=about)
-    about = "how many worlds; some take a second (default: %(default)s)"
-    simulate.add_argument("--worlds", type=int, default=60, metavar="N", help=about)
+    about = "how many worlds, dealt over all kinds (default: enough to judge each promise by)"
+    simulate.add_argument("--worlds", type=int, metavar="N", help=about)
     simulate.add_argument("--like", default="", metavar="TEXT", help="only worlds whose name has this in it")
     simulate.set_defaults(answer=simulate_worlds)
 
@@ -63,7 +62,8 @@ def lint_plan(options: dict[str, Any]) -> Answer:
     except ConfigError as error:
         return Answer(code=Exit.FAILED, lines=[str(error)], data={"plan": where, "error": str(error)})
     counts = _cohorts(found, plan)
-    concerns = lint(plan, units=_units(found), cohorts=counts, deliveries_per_minute=options["per_minute"])
+    units, _ = over_units(found.units, lambda all_units: sum(1 for _ in all_units))
+    concerns = lint(plan, units=units, cohorts=counts, deliveries_per_minute=options["per_minute"])
     count = f"to look at: {len(concerns)}" if concerns else "nothing looks wrong"
     lines: list[Line] = [*(str(each) for each in concerns), f"{where}: stages: {len(plan.stages)}, {count}."]
     data = {
@@ -86,16 +86,9 @@ def _written(found: conf.RolloutSettings) -> Plan:
 
 
 def _cohorts(found: conf.RolloutSettings, plan: Plan) -> dict[Percentage, int]:
-    cohort = driving.Cohort(found.units, FlagKey(found.flag))
+    cohort = Cohort(found.units, FlagKey(found.flag))
     counted = {stage.percentage: cohort(stage.percentage) for stage in plan.stages if not stage.shadow}
     return {percentage: count for percentage, count in counted.items() if count is not None}
-
-
-def _units(found: conf.RolloutSettings) -> int | None:
-    try:
-        return None if found.units is None else sum(1 for _ in import_string(found.units)())
-    except Exception:  # noqa: BLE001 - the project's own callable; a plan can be judged without
-        return None
 
 
 def show_plan(_options: dict[str, Any]) -> Answer:
@@ -153,15 +146,17 @@ def simulate_worlds(options: dict[str, Any]) -> Answer:
     found = conf.current()
     criteria = (found.plan or Plan(flag=FlagKey(found.flag))).criteria
     kinds = [kind for kind in worlds.CATALOGUE if options["like"] in kind.world.name]
-    if not kinds or options["worlds"] < 1:
+    count = options["worlds"]
+    if not kinds or (count is not None and count < 1):
         raise refusal("there is no such world, or none was asked for")
+    tasks = worlds.short_run(kinds) if count is None else worlds.spread(count, kinds=kinds)
     outcomes: dict[str, list[Any]] = {}
-    for task in worlds.spread(options["worlds"], kinds=kinds):
+    for task in tasks:
         outcome = worlds.simulate(task.kind.world, task.seed, criteria=criteria)
         outcomes.setdefault(task.kind.world.name, []).append(outcome)
     problems = worlds.broken(outcomes, kinds)
     text: str = worlds.table(outcomes, criteria=criteria, kinds=kinds)
     lines = [*text.split("\n"), *(f"NOT KEPT: {each}" for each in problems)]
-    data = {"worlds": options["worlds"], "table": text, "not_kept": problems}
+    data = {"worlds": len(tasks), "table": text, "not_kept": problems}
     code = Exit.FAILED if problems else Exit.DONE
     return Answer(code=code, lines=lines, data=data, is_report=True)

@@ -15,6 +15,9 @@ from webhooks_core.django.answer import Answer, Exit
 
 __all__ = ["add"]
 
+# Of one pass: what a timer's log must show.
+_UNDONE = {Outcome.STORE_WENT_BACK: Exit.HOLD, Outcome.CONFLICT: Exit.FAILED}
+
 
 def add(nouns: Any) -> None:
     """Add the command."""
@@ -53,5 +56,7 @@ def _told(made: Pass) -> Answer:
         return Answer(lines=["Another runner is at work."], data=data)
     data["state"] = made.state.state.value
     data["waiting_for"] = [{"kind": each.kind.value, "text": each.text} for each in made.waiting_for]
+    code = _UNDONE.get(made.outcome, Exit.DONE)
     lines = [f"{made.state.flag} is {made.state.state}: {made.outcome.value.lower().replace('_', ' ')}."]
-    return Answer(lines=[*lines, *(f"  waits: {each.text}" for each in made.waiting_for)], data=data)
+    lines += [f"  waits: {each.text}" for each in made.waiting_for]
+    return Answer(code=code, lines=lines, data=data, is_report=True)

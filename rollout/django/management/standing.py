@@ -26,7 +26,7 @@ from rollout.flags import FlagKey
 from rollout.rollout_state import GUARDED, LATCHED, RolloutState, State
 from rollout.situation import Obstacle, Situation, obstacles
 from rollout.sources.trip import Trip
-from rollout.verdict import Verdict, VerdictKind
+from rollout.verdict import Call, Verdict, VerdictKind
 from webhooks_core.django import conf as webhooks_conf
 from webhooks_core.django.answer import Exit
 
@@ -143,11 +143,15 @@ def exit_of(standing: Standing) -> Exit:
         return Exit.ROLLED_BACK
     if seen.situation.went_back(seen.state):
         return Exit.HOLD
-    if state in (State.NOT_STARTED, State.COMPLETED):
+    if state is State.NOT_STARTED:
         return Exit.DONE
     if state in _WAITS_FOR_A_PERSON:
         return Exit.PAUSED
     is_watched = seen.watcher.presence(now=seen.situation.now) is not Presence.NOBODY
+    if state is State.COMPLETED:  # the guard stays on; nothing waits for what it passes or cannot tell
+        if verdict is not None and verdict.call is Call.ROLL_BACK:
+            return Exit.HOLD
+        return Exit.DONE if is_watched else Exit.UNDECIDED
     if verdict is None or verdict.kind is VerdictKind.UNDECIDED or not is_watched:
         return Exit.UNDECIDED
     is_good = verdict.kind is VerdictKind.PASS and state is State.RUNNING

@@ -12,33 +12,25 @@ import time
 from typing import Any
 
 from rollout.actor import cut
-from rollout.django.management import standing, status_data
-from rollout.django.management.screen import Grid, Line, as_lines
+from rollout.django.management import guard_table, standing, status_data
+from rollout.django.management.guard_table import MOST_ROWS
+from rollout.django.management.screen import Line, as_lines
 from rollout.django.management.standing import Host, Seen, Standing
+from rollout.django.management.words import WAIT_SECONDS, read_seconds
 from rollout.duration import spoken
 from rollout.fleet import Sender, stopping
-from rollout.rollout_state import GUARDED, LATCHED, RolloutState, State
+from rollout.rollout_state import GUARDED, LATCHED, State
 from rollout.situation import Obstacle, ObstacleKind, following_stage, moment
-from rollout.verdict import Reading, Verdict
-from rollout.verdict import Standing as MeasureStanding
-from webhooks_core.django.answer import Answer
+from webhooks_core.django.answer import Answer, as_line
 
 __all__ = ["add", "lines_of"]
 
-#: Rows of one table for a person; a program gets all.
-MOST_ROWS = 40
 #: Of a reason; `history --json` and `--json` have all of it.
 MOST_CHARACTERS = 160
 #: Different finds of a trip; the file and `--json` have all.
 MOST_TRIPS = 3
 WATCH_SECONDS = 2.0
 _CLEAR = "\x1b[2J\x1b[H"
-_WORST_FIRST = (
-    MeasureStanding.ROLL_BACK,
-    MeasureStanding.HOLD,
-    MeasureStanding.UNDECIDED,
-    MeasureStanding.GO_ON,
-)
 
 
 def add(nouns: Any) -> None:
@@ -47,23 +39,28 @@ def add(nouns: Any) -> None:
     status = nouns.add_parser("status", help=about, description=about)
     status.add_argument("--watch", action="store_true", help="again every two seconds, until Ctrl-C")
     about = "how long the database may take (default: %(default)s)"
-    status.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help=about)
+    status.add_argument("--timeout", type=read_seconds, default=WAIT_SECONDS, metavar="SECONDS", help=about)
     status.set_defaults(answer=show)
 
 
 def show(options: dict[str, Any]) -> Answer:
-    """Show it once, or until somebody has seen enough."""
+    """Show it once, or until somebody has seen enough; as JSON one object a line for each look."""
     answer = _answer(options)
     if not options["watch"]:
         return answer
     try:
         while True:
-            sys.stdout.write(_CLEAR + "\n".join(answer.lines) + "\n")
+            sys.stdout.write(as_line(answer) + "\n" if options["json"] else _screen(answer))
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
             answer = _answer(options)
     except KeyboardInterrupt:
         return answer
+
+
+def _screen(answer: Answer) -> str:
+    clear = _CLEAR if sys.stdout.isatty() else ""
+    return clear + "\n".join(answer.lines) + "\n"
 
 
 def _answer(options: dict[str, Any]) -> Answer:
@@ -84,27 +81,20 @@ def lines_of(found: Standing) -> list[Line]:
     seen = found.seen
     if seen.state.state in GUARDED:
         lines += ["", *_progress(seen)]
-        lines += ["", *_readings(seen)]
+        lines += ["", *guard_table.lines_of(seen)]
     lines += ["", *_senders(seen), _runner(seen), *_queue(seen)]
     return lines
 
 
 def _first(found: Standing) -> str:
     if found.seen is None:
-        why = (
-            found.problem or "no plan and no database: the percentage is in settings or a file (`flag list`)"
-        )
-        return f"{found.flag} ({found.environment}): {why}"
+        nowhere = "no plan and no database: the percentage is in settings or a file (`flag list`)"
+        unlooked = "the rollout was not looked at: a setting is bad" if found.host.bad_settings else nowhere
+        return f"{found.flag} ({found.environment}): {found.problem or unlooked}"
     state = found.seen.state
-    ceiling = "no ceiling" if state.ceiling is None else f"{state.ceiling} %"
     shadow = " (shadow: nothing is sent)" if state.is_shadow else ""
-    return f"{found.flag} ({found.environment}): {state.state} at {ceiling}{shadow}{_stage(state)}"
-
-
-def _stage(state: RolloutState) -> str:
-    if state.plan is None or state.stage is None:
-        return ""
-    return f", stage {state.stage + 1} of {len(state.plan.stages)}"
+    stage = f", stage {state.stage_text}" if state.stage_text else ""
+    return f"{found.flag} ({found.environment}): {state.state} at {state.ceiling_text}{shadow}{stage}"
 
 
 def _alarms(found: Standing) -> list[Line]:
@@ -126,12 +116,26 @@ def _alarms(found: Standing) -> list[Line]:
         lines.append(f"why: {cut(seen.state.reason, MOST_CHARACTERS)} (by {seen.state.actor})")
     if back := seen.situation.went_back(seen.state):
         lines.append(f"STORE WENT BACK: {back}; a person must `accept-store`, or roll back")
+        lines += _who_saw_more(seen)
     return lines
+
+
+def _who_saw_more(seen: Seen) -> list[Line]:
+    """Name the senders by which the store went back: each with what it had seen and when it last said so."""
+    now, epoch = seen.situation.now, seen.state.epoch
+    more = [each for each in seen.situation.senders if each.seen_version or each.epoch > epoch]
+    lines: list[Line] = []
+    for each in more[:MOST_ROWS]:
+        what = f"version {each.seen_version}" if each.seen_version else f"epoch {each.epoch}"
+        ago = spoken(max(0.0, now - each.seen_at))
+        lines.append(f"  {each.name} had seen {what}, and said so {ago} ago")
+    left = len(more) - MOST_ROWS
+    return [*lines, *([f"  and {left} more"] if left > 0 else [])]
 
 
 def _tripped(host: Host) -> list[Line]:
     """Say what was found where, and what a person does about it."""
-    found = list(dict.fromkeys(f"{each.kind} at {each.place} in {each.event}" for each in host.trips))
+    found = list(dict.fromkeys(str(each) for each in host.trips))
     more = f" and {len(found) - MOST_TRIPS} more" if len(found) > MOST_TRIPS else ""
     what = f": {', '.join(found[:MOST_TRIPS])}{more}" if found else ""
     return [
@@ -173,45 +177,6 @@ def _why(obstacle: Obstacle, seen: Seen) -> str:
         return seen.situation.evidence_problem
     return (
         f"{verdict.standing.value.replace('_', ' ')}: {', '.join(each.measure for each in verdict.reasons)}"
-    )
-
-
-def _readings(seen: Seen) -> list[Line]:
-    verdict, problem = seen.verdict, seen.situation.evidence_problem
-    if verdict is None:
-        return [f"guard: {problem or 'no verdict on this stage yet'}"]
-    if problem:
-        return [f"guard: {verdict.kind.value}: {problem}"]
-    lines: list[Line] = [f"guard: {verdict.kind.value}, {verdict.call.value.replace('_', ' ')}"]
-    readings = _sorted(verdict)
-    head = ("", "measure", "endpoint", "value", "of", "needs", "go on", "hold", "roll back")
-    lines.append(Grid.of(head, [_row(each) for each in readings[:MOST_ROWS]]))
-    left = len(readings) - MOST_ROWS
-    lines += [f"and {left} more readings: --json has all"] if left > 0 else []
-    return [*lines, *_reasons(readings[:MOST_ROWS])]
-
-
-def _reasons(readings: list[Reading]) -> list[Line]:
-    """Return why they do not pass: the guard's sentences, each once with all the measures it is true of."""
-    whose: dict[str, list[str]] = {}
-    for each in readings:
-        if each.standing is not MeasureStanding.GO_ON:
-            whose.setdefault(each.why, []).append(each.sentence.removesuffix(f": {each.why}"))
-    return [f"  {', '.join(names)}: {why}" for why, names in whose.items()]
-
-
-def _sorted(verdict: Verdict) -> list[Reading]:
-    """Return what does not pass first; beyond that in the guard's order."""
-    return sorted(verdict.readings, key=lambda each: _WORST_FIRST.index(each.standing))
-
-
-def _row(reading: Reading) -> tuple[str, ...]:
-    word = reading.standing.value.replace("_", " ")
-    needs = str(reading.needed) if reading.needed else ""
-    return (
-        *(word.upper() if reading.standing is not MeasureStanding.GO_ON else "ok", reading.measure),
-        *(reading.scope, reading.shown, str(reading.sample), needs),
-        *(reading.go_on, reading.hold, reading.roll_back),
     )
 
 

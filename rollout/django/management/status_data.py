@@ -32,7 +32,7 @@ def as_dict(found: Standing) -> dict[str, object]:
         "trip_file": {
             "killed": host.trip.killed,
             "why": host.trip.why,
-            "trips": [{"event": each.event, "kind": each.kind, "place": each.place} for each in host.trips],
+            "trips": [each.as_dict() for each in host.trips],
         },
         "master_switch": host.master,
         "bad_settings": list(host.bad_settings),
@@ -66,6 +66,7 @@ def _seen(seen: Seen) -> dict[str, object]:
                 "alive": each.is_alive(now=now),
                 "obeys": each.epoch >= state.epoch,
                 "stopped_by": each.stopped_by,
+                "seen_version": each.seen_version,
             }
             for each in situation.senders
         ],
@@ -119,11 +120,4 @@ def _stopping(seen: Seen) -> dict[str, object] | None:
     if state.state not in LATCHED:
         return None
     found = stopping(situation.senders, epoch=state.epoch, since=state.epoch_at, now=situation.now)
-    return {
-        "stopped": found.is_complete,
-        "total": found.total,
-        "acknowledged": found.acknowledged,
-        "ran_out": found.ran_out,
-        "not_reached": list(found.waiting_for),
-        "slowest_seconds": found.slowest_seconds,
-    }
+    return found.as_dict()

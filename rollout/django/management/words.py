@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import getpass
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +24,24 @@ from webhooks_core.django import schema
 from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.django.management.picking import Refused
 
-__all__ = ["actor", "add_words", "away", "fit_actor", "found_runner", "found_store", "moment_text", "refusal"]
+__all__ = [
+    "WAIT_SECONDS",
+    "actor",
+    "add_words",
+    "away",
+    "fit_actor",
+    "fit_seconds",
+    "found_runner",
+    "found_store",
+    "login",
+    "moment_text",
+    "read_seconds",
+    "refusal",
+]
 
+#: How long a command waits for the database, and for senders, where nothing else was said.
+WAIT_SECONDS = 5.0
+_MOST_SECONDS = 3_600
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.:/+-]", re.ASCII)
 _MIGRATE = "tables missing or older than the code, run: manage.py migrate rollout"
 # A table or a column that is not there: as PostgreSQL tells it, and as SQLite does.
@@ -78,19 +94,42 @@ def _fit(name: str) -> str:
     return f"login:{cleaned}" if cleaned == MACHINE.name else cleaned
 
 
+def read_seconds(text: str) -> float:
+    """Return the waiting time that *text* says, 0 to 3600 seconds.
+
+    Raises:
+        ArgumentTypeError: It says none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _MOST_SECONDS:
+        raise ArgumentTypeError(f"must be from 0 to {_MOST_SECONDS} (seconds)")
+    return value
+
+
+def fit_seconds(text: str) -> float:
+    """Return the waiting time that *text* says, or 5 where it says none: a kill is never refused."""
+    try:
+        return read_seconds(text)
+    except ArgumentTypeError:
+        return WAIT_SECONDS
+
+
 def refusal(problem: str, *, code: Exit = Exit.REFUSED, data: Mapping[str, object] | None = None) -> Refused:
     """Return what ends a command; with the code that stands by itself, nothing was changed."""
     return Refused(Answer(code=code, lines=[f"{problem}."], data={**(data or {}), "error": problem}))
 
 
-def found_runner(*, lease_seconds: float = 30.0, name: str | None = None) -> Runner:
+def found_runner() -> Runner:
     """Return the runner of the settings.
 
     Raises:
         Refused: No setting asks for one, or a setting is bad.
     """
     try:
-        return driving.runner(lease_seconds=lease_seconds, name=name)
+        return driving.runner()
     except ConfigError as error:
         raise refusal(str(error), code=Exit.UNREADABLE) from error
 

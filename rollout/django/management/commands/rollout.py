@@ -27,6 +27,7 @@ from rollout.django.management import (
     status,
 )
 from rollout.django.management.words import away
+from rollout.errors import ConfigError
 from webhooks_core.django.answer import Answer, Exit, tell
 from webhooks_core.django.management.picking import Refused
 
@@ -50,11 +51,13 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, answer: Callable[..., Answer], json: bool, **options: Any) -> None:
         """Answer, and end with the answer's exit code."""
         try:
-            said = answer(options)
+            said = answer({**options, "json": json})
         except Refused as refusal:
             said = refusal.answer
         except DatabaseError as error:
             said = Answer(code=Exit.UNREADABLE, lines=[f"{away(error)}."], data={"error": away(error)})
+        except ConfigError as error:  # the rollout's row, of a newer release or damaged
+            said = Answer(code=Exit.UNREADABLE, lines=[f"{error}."], data={"error": str(error)})
         tell(self, said, as_json=json)
 
 
