@@ -52,6 +52,8 @@ from webhooks_core.stores.breakers import BreakerStore
 from webhooks_core.transport.base import Request, Response, Transport
 
 __all__ = [
+    "ASK_AGAIN_SECONDS",
+    "MAX_AGE_SECONDS",
     "AttemptRecord",
     "DeadLettered",
     "Delivered",
@@ -155,8 +157,7 @@ class Sender:
         permit = self._asked(delivery)
         now = self.clock()
         if permit.verdict is PermitVerdict.HOLD:
-            self._tell(events.Held(**_names(delivery), reason=permit.reason))
-            return Held(delivery=delivery, reason=permit.reason)
+            return self.held(delivery, reason=permit.reason)
         if permit.verdict is not PermitVerdict.SEND:
             return self.waiting(delivery, reason=permit.reason, retry_at=now + ASK_AGAIN_SECONDS)
         lease = endpoint.timeout_seconds + LEASE_SLACK_SECONDS
@@ -165,6 +166,11 @@ class Sender:
             return self._sent(delivery, endpoint, answer, now=now)
         assert isinstance(answer, Refused)
         return self._refused(delivery, retry_at=answer.retry_at, now=now)
+
+    def held(self, delivery: Delivery, *, reason: str) -> Held:
+        """Settle *delivery* as held for a person and tell the observer why."""
+        self._tell(events.Held(**_names(delivery), reason=reason))
+        return Held(delivery=delivery, reason=reason)
 
     def waiting(
         self, delivery: Delivery, *, reason: str, retry_at: float, record: AttemptRecord | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 
@@ -83,16 +83,33 @@ _PHONES = (
 )
 _SEPARATORS = re.compile(r"[\s_.-]+")
 
+# Normalising sorts the marks behind one letter, in time that is the square of their number; no language has
+# more than a handful (Unicode Standard Annex 15, stream-safe text format).
+_MOST_MARKS = 30
+
 
 def readable(text: str) -> str:
     """Return *text* as a person reads it: NFKC, any script's digits and dashes as ASCII, nothing invisible.
 
-    Source: Unicode Standard Annex 15 (NFKC); general categories Cf, Nd and Pd.
+    Of more than 30 combining marks in a row the first 30 are kept. Source: Unicode Standard Annex 15 (NFKC,
+    stream-safe text format); general categories Cf, Nd and Pd.
     """
     if text.isascii():
         return text
-    folded = unicodedata.normalize("NFKC", text)
+    folded = unicodedata.normalize("NFKC", "".join(_with_few_marks(text)))
     return "".join(_plain(character) for character in folded)
+
+
+def _with_few_marks(text: str) -> Iterator[str]:
+    marks = 0
+    for character in text:
+        # Asked of what it becomes: five characters are letters by themselves, and decompose into marks.
+        is_mark = not character.isascii() and unicodedata.combining(
+            unicodedata.normalize("NFKD", character)[0]
+        )
+        marks = marks + 1 if is_mark else 0
+        if marks <= _MOST_MARKS:
+            yield character
 
 
 def _plain(character: str) -> str:

@@ -7,7 +7,7 @@ Explained in docs/explanation/security-model.md.
 
     WebhookError
     ├ ConfigError (path, problem) ─ KeyFormatError
-    ├ EnvelopeError (path, problem) ─ PiiLeak (findings)
+    ├ EnvelopeError (path, problem)
     ├ VerificationError (text, status) ─ BodyTooLarge, MissingHeader, MalformedHeader, MalformedBody,
     │                                    TimestampTooOld, TimestampTooNew, SignatureInvalid, Duplicate
     ├ AddressBlocked (host, rule)
@@ -18,8 +18,7 @@ Explained in docs/explanation/security-model.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 
 class WebhookError(Exception):
@@ -62,43 +61,6 @@ class EnvelopeError(WebhookError):
 
     def __reduce__(self) -> tuple[type[EnvelopeError], tuple[str, str]]:
         return type(self), (self.path, self.problem)
-
-
-class FindingLike(Protocol):
-    """Have what `PiiLeak` tells of a finding: its kind and its place, never its value."""
-
-    @property
-    def kind(self) -> str:
-        """Name the kind, e.g. ``address``."""
-
-    @property
-    def path(self) -> str:
-        """Name the place, with unlisted keys as ``*``."""
-
-
-_REMEDIES = {
-    "unknown_field": '; declare the event\'s fields in WEBHOOKS["EVENTS"], each with its type',
-    "wrong_type": '; the value is not of the type that WEBHOOKS["EVENTS"] declares',
-}
-
-
-class PiiLeak(EnvelopeError):
-    """Say that an envelope holds, or may hold, personal data; it was blocked before it was stored or sent.
-
-    Args:
-        findings: At least one, as `webhooks_core.pii.check` returns them.
-    """
-
-    def __init__(self, findings: Sequence[FindingLike]) -> None:
-        self.findings = tuple(findings)
-        if not self.findings:
-            raise ValueError("PiiLeak needs at least one finding")
-        first, more = self.findings[0], len(self.findings) - 1
-        others = f" (and {more} more)" if more else ""
-        super().__init__(first.path, f"blocked, kind={first.kind}{others}{_REMEDIES.get(first.kind, '')}")
-
-    def __reduce__(self) -> tuple[type[PiiLeak], tuple[tuple[FindingLike, ...]]]:  # type: ignore[override]
-        return type(self), (self.findings,)
 
 
 class VerificationError(WebhookError):

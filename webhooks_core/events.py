@@ -10,8 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from webhooks_core.outcome import Outcome
+
+SIGNATURE_SHOWN = 14  # characters that a log may hold: contract §9, as in the seeds `a3c8f7e2d1b456...`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,10 +288,11 @@ Fact = (
     | ObserverFailed
 )
 Observer = Callable[[Fact], None]
+F = TypeVar("F")
 
 
-def emit(observer: Observer | None, fact: Fact) -> None:
-    """Tell *observer* a *fact*; whatever it raises stays here.
+def emit(observer: Callable[[F | ObserverFailed], None] | None, fact: F) -> None:
+    """Tell *observer* a *fact*, one of its own kind; whatever it raises stays here.
 
     A failure is itself reported: to the observer as `ObserverFailed`, and, where that fails too, in one
     line on standard error; never with the error's text.
@@ -318,12 +322,12 @@ def fan_out(*observers: Observer) -> Observer:
     return tell_all
 
 
-def _failure(observer: Observer, fact: Fact, error: Exception) -> ObserverFailed:
+def _failure(observer: object, fact: object, error: Exception) -> ObserverFailed:
     name = getattr(observer, "__qualname__", type(observer).__qualname__)
     return ObserverFailed(observer=name, fact=type(fact).__name__, error=type(error).__name__)
 
 
-def _report(observer: Observer, fact: Fact, error: Exception) -> None:
+def _report(observer: Callable[[ObserverFailed], None], fact: object, error: Exception) -> None:
     failure = _failure(observer, fact, error)
     try:
         observer(failure)

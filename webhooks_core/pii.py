@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from webhooks_core.allowlist import METADATA, EventFields, Field, FieldType
-from webhooks_core.detectors import Kind, detect, is_forbidden_key
+from webhooks_core.detectors import Kind, detect, is_forbidden_key, readable
 from webhooks_core.envelope import MAX_DEPTH
 
 __all__ = ["EventFields", "FieldType", "Finding", "Kind", "check", "scan", "shown_path"]
@@ -22,6 +22,9 @@ __all__ = ["EventFields", "FieldType", "Finding", "Kind", "check", "scan", "show
 UNLISTED = "*"
 MAX_FINDINGS = 100
 """More are not looked for: the first one blocks the delivery."""
+
+# A number has no shape that is looked for; as a float one of any length is read.
+_JSON = json.JSONDecoder(parse_int=float)
 
 # The greps of both runbooks must find nothing in a log line, so a path shows no key with one of these in it.
 _UNSHOWN = re.compile(r"email|username|ip_address", re.IGNORECASE)
@@ -161,9 +164,10 @@ class _Walk:
     def _text(self, text: str, path: str, *, in_free_text: bool, opens: bool) -> None:
         for kind in detect(text):
             self._add(kind, path, in_free_text=in_free_text)
-        if opens and text.lstrip()[:1] in ("{", "[", '"'):
+        plain = readable(text).lstrip() if opens else ""
+        if plain[:1] in ("{", "[", '"'):
             try:
-                opened: object = json.loads(text)
+                opened, _ = _JSON.raw_decode(plain)
             except (ValueError, RecursionError):
                 return
             self.anything(opened, path, in_free_text=in_free_text, opens=False)

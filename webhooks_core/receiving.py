@@ -18,6 +18,7 @@ from webhooks_core import standard
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.errors import BodyTooLarge, Duplicate, StoreUnavailable, VerificationError
 from webhooks_core.events import (
+    SIGNATURE_SHOWN,
     DuplicateSeen,
     Fact,
     HandlerFailed,
@@ -31,9 +32,6 @@ from webhooks_core.events import (
 from webhooks_core.signer import EVENT, SIGNATURE, TIMESTAMP, WEBHOOK_ID
 from webhooks_core.stores.replay import Claim, ClaimOutcome, EffectStore, ReplayStore
 from webhooks_core.verifier import Headers, Verified, Verifier
-
-SHOWN_SIGNATURE_CHARACTERS = 14
-"""A log line shows so much of a signature and no more (the contract §9)."""
 
 STORE_RETRY_AFTER_SECONDS = 5
 """What a sender is asked to wait when the replay store cannot be reached."""
@@ -232,7 +230,7 @@ def _shown(headers: Headers) -> ReceivedHeaders:
         found = {}
     signature = found.get(SIGNATURE.lower(), found.get(standard.SIGNATURE))
     return ReceivedHeaders(
-        signature=None if signature is None else signature[:SHOWN_SIGNATURE_CHARACTERS],
+        signature=None if signature is None else signature[:SIGNATURE_SHOWN],
         timestamp=found.get(TIMESTAMP.lower(), found.get(standard.TIMESTAMP)),
         webhook_id=found.get(WEBHOOK_ID.lower(), found.get(standard.ID)),
         event=found.get(EVENT.lower()),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webhooks_core import standard
+from webhooks_core.endpoint import DEFAULT_USER_AGENT
 from webhooks_core.keys import KeyRing, Secret
 from webhooks_core.scheme import Scheme
 
@@ -18,8 +19,6 @@ SIGNATURE = "X-Webhook-Signature"
 TIMESTAMP = "X-Webhook-Timestamp"
 WEBHOOK_ID = "X-Webhook-Id"
 EVENT = "X-Webhook-Event"
-
-DEFAULT_USER_AGENT = "DeltaCrown-Webhook/1.0"  # the contract §4
 
 
 def milliseconds(now: float) -> int:

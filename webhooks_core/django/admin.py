@@ -9,7 +9,7 @@ docs/how-to/run-the-worker.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
@@ -18,9 +18,11 @@ from django.http import HttpRequest
 
 from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.django import conf
-from webhooks_core.django.management.moving import PER_SECOND, may_repeat
-from webhooks_core.django.management.picking import AGES_FROM, Refused, outbox, shown_at
+from webhooks_core.django.management.moving import PER_SECOND, sendable
+from webhooks_core.django.management.picking import Refused, outbox, shown_at
 from webhooks_core.django.models import Attempt, Breaker, Delivery, RateBucket, WorkerBeat
+from webhooks_core.django.outbox import DjangoOutbox
+from webhooks_core.django.shown import Shown
 
 _LEFT_ALONE = (
     "The others are in another state or environment, too old, or may have had their effect: "
@@ -30,32 +32,17 @@ MOST = 5_000  # of one act in the admin; more is the command's business, which c
 
 
 if TYPE_CHECKING:
-    Page = admin.ModelAdmin[Model]
     Lines = admin.TabularInline[Attempt, Delivery]
 else:
-    Page, Lines = admin.ModelAdmin, admin.TabularInline
+    Lines = admin.TabularInline
 
 
-class Shown(Page):
-    """A table that the admin shows and nobody edits; it is read where the outbox is."""
+class Sending(Shown):
+    """A table beside the deliveries."""
 
-    actions: Collection[str] | None = None  # type: ignore[assignment]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
-        """Return the rows of the outbox's database."""
-        return super().get_queryset(request).using(conf.current().database)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nothing is added here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nothing is edited here."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nothing is deleted here: `manage.py webhooks prune` does it."""
-        return False
+    def alias(self) -> str:
+        """Return the outbox's database."""
+        return conf.current().database
 
 
 class AttemptLines(Lines):
@@ -87,7 +74,7 @@ class AttemptLines(Lines):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(Shown):
+class DeliveryAdmin(Sending):
     """Deliveries of this environment and, visibly, of others."""
 
     inlines = (AttemptLines,)
@@ -134,44 +121,39 @@ class DeliveryAdmin(Shown):
 
     @admin.action(permissions=["release"], description="Release held deliveries")
     def release(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        """Let held ones go that are not too old, spread over time."""
-        now = _now()
-        young = rows.alias(ages_from=AGES_FROM).filter(ages_from__gte=now - MAX_AGE_SECONDS)
-        self._act(
-            request,
-            rows,
-            young.values_list("webhook_id", flat=True),
-            lambda ids, why: outbox().release(ids, reason=why, per_second=PER_SECOND),
-        )
+        """Let held ones go that are neither too old nor may repeat their effect, spread over time."""
+
+        def released(kept: DjangoOutbox, why: str) -> frozenset[str]:
+            now = kept.now()
+            ids, _ = sendable(rows, now=now, oldest=now - MAX_AGE_SECONDS)
+            return kept.release(ids, reason=why, per_second=PER_SECOND)
+
+        self._act(request, rows, released)
 
     @admin.action(permissions=["resend"], description="Send dead deliveries again")
     def resend(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         """Send dead ones again, except where that may repeat their effect."""
-        repeats = set(rows.filter(may_repeat(now=_now())).values_list("webhook_id", flat=True))
-        ids = rows.values_list("webhook_id", flat=True)
-        self._act(
-            request,
-            rows,
-            [webhook_id for webhook_id in ids if webhook_id not in repeats],
-            lambda ids, why: outbox().resend(ids, reason=why, per_second=PER_SECOND),
-        )
+
+        def sent_again(kept: DjangoOutbox, why: str) -> frozenset[str]:
+            ids, _ = sendable(rows, now=kept.now())
+            return kept.resend(ids, reason=why, per_second=PER_SECOND)
+
+        self._act(request, rows, sent_again)
 
     @admin.action(permissions=["drop"], description="Drop held or pending deliveries for good")
     def drop(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         """Give them up."""
-        self._act(
-            request,
-            rows,
-            rows.values_list("webhook_id", flat=True),
-            lambda ids, why: outbox().drop(ids, reason=why),
-        )
+
+        def dropped(kept: DjangoOutbox, why: str) -> frozenset[str]:
+            return kept.drop(list(rows.values_list("webhook_id", flat=True)), reason=why)
+
+        self._act(request, rows, dropped)
 
     def _act(
         self,
         request: HttpRequest,
         rows: QuerySet[Delivery],
-        ids: Collection[str] | QuerySet[Delivery, str],
-        moved: Callable[[Collection[str], str], frozenset[str]],
+        moved: Callable[[DjangoOutbox, str], frozenset[str]],
     ) -> None:
         """Move, and say how many of how many."""
         picked = rows.count()
@@ -180,7 +162,7 @@ class DeliveryAdmin(Shown):
             self.message_user(request, text, messages.ERROR)
             return
         try:
-            done = moved(list(ids), f"by {request.user.get_username()} in the admin")
+            done = moved(outbox(), f"by {request.user.get_username()} in the admin")
         except Refused as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
             return
@@ -189,12 +171,8 @@ class DeliveryAdmin(Shown):
         self.message_user(request, f"{len(done)} of {picked} deliveries moved.{why}", level)
 
 
-def _now() -> float:
-    return outbox().now()
-
-
 @admin.register(WorkerBeat)
-class WorkerAdmin(Shown):
+class WorkerAdmin(Sending):
     """Who is working, and since when."""
 
     list_display = ("name", "environment", "version", "phase", "held", "seen")
@@ -206,7 +184,7 @@ class WorkerAdmin(Shown):
 
 
 @admin.register(Breaker)
-class BreakerAdmin(Shown):
+class BreakerAdmin(Sending):
     """The breakers of the endpoints."""
 
     list_display = ("endpoint_id", "environment", "state", "changed")
@@ -220,7 +198,7 @@ class BreakerAdmin(Shown):
 
 
 @admin.register(RateBucket)
-class RateAdmin(Shown):
+class RateAdmin(Sending):
     """What lies in the token buckets."""
 
     list_display = ("endpoint_id", "environment", "tokens")

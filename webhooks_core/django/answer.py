@@ -57,11 +57,16 @@ class Answer:
     is_report: bool = False
 
 
+def as_line(answer: Answer) -> str:
+    """Return *answer* as one line of JSON."""
+    whole = {"ok": answer.code is Exit.DONE, "exit_code": int(answer.code), **answer.data}
+    return json.dumps(whole, ensure_ascii=False, default=str)
+
+
 def tell(command: BaseCommand, answer: Answer, *, as_json: bool) -> None:
     """Print *answer* and end the process with its code, unless that is 0."""
     if as_json:
-        whole = {"ok": answer.code is Exit.DONE, "exit_code": int(answer.code), **answer.data}
-        command.stdout.write(json.dumps(whole, ensure_ascii=False, default=str))
+        command.stdout.write(as_line(answer))
     else:
         is_answer = answer.code is Exit.DONE or answer.is_report
         stream = command.stdout if is_answer else command.stderr

@@ -43,7 +43,7 @@ def from_environment(name: str) -> object:
     if text.startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return BrokenJsonList()
     return text
 

@@ -74,7 +74,6 @@ class EndpointSettings:
     """One endpoint as configured. `keys` None and `provider` None: its secret is not set (yet)."""
 
     id: str
-    setting: str
     secret_setting: str
     url: str = field(repr=False)
     keys: KeyRing | None
@@ -237,7 +236,6 @@ def _read_endpoint(
         return None
     return EndpointSettings(
         id=name,
-        setting=table.names["URL"],
         secret_setting=table.names["SECRET"],
         url=url,
         keys=keys,

@@ -1,6 +1,7 @@
 """How fast each endpoint may be sent to: the settings' cap and the stage's, of which the lower rules.
 
-Workers ask `rate_of` at each claim; a rollout's runner calls `set_stage_rate` where a stage begins.
+Workers ask `rate_of` at each claim. `set_stage_rate` is for who has no plan: where one drives the rollout,
+each pass of its runner puts the stage's own cap back, or lifts what is there.
 Invariant: a cap that was set is in force in every worker within a second, for what it claims from then on.
 Explained in docs/explanation/outbox.md.
 """

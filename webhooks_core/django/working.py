@@ -46,7 +46,11 @@ PULSE_SECONDS = 0.25
 
 def worker_name() -> str:
     """Return the name of a worker in this process: host and process number."""
-    return f"{platform.node() or 'host'}:{os.getpid()}"
+    return f"{_host()}:{os.getpid()}"
+
+
+def _host() -> str:
+    return platform.node() or "host"  # a machine without a name is one all the same
 
 
 def shell(policy: WorkerPolicy | None = None, *, name: str | None = None) -> WorkerShell:
@@ -152,7 +156,7 @@ class Heart:
                 [
                     status.worker[:128],
                     self._outbox.environment,
-                    platform.node()[:128],
+                    _host()[:128],
                     os.getpid(),
                     version()[:32],
                     status.phase.value,

@@ -91,11 +91,6 @@ class WorkerShell:
         self._asked_to_stop += 1
         self._back.put(None)
 
-    @property
-    def was_stopped(self) -> bool:
-        """Whether somebody has asked to stop."""
-        return self._asked_to_stop > 0
-
     @contextmanager
     def handling_signals(self) -> Iterator[WorkerShell]:
         """Stop on SIGTERM and SIGINT while inside, where this is the main thread."""

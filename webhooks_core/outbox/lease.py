@@ -29,7 +29,7 @@ class LeasePolicy:
 
     def __post_init__(self) -> None:
         """Refuse what is no duration."""
-        if not _is_duration(self.seconds):
+        if not is_duration(self.seconds):
             raise ConfigError("lease.seconds", "must be a finite number of seconds above 0")
 
     def until(self, asked_at: float) -> float:
@@ -45,5 +45,6 @@ class LeasePolicy:
         return until - now >= self.seconds * START_SHARE
 
 
-def _is_duration(value: object) -> bool:
+def is_duration(value: object) -> bool:
+    """Return whether *value* is a finite number of seconds above 0."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from django.core.exceptions import RequestDataTooBig
 from django.core.handlers.wsgi import WSGIRequest
+from django.db import connections
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -21,11 +22,11 @@ from django.views.decorators.csrf import csrf_exempt
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.events import Observer
 from webhooks_core.receivers.framing import (
+    declared_length,
     describe,
     length_required,
     malformed_length,
     method_not_allowed,
-    parse_length,
 )
 from webhooks_core.receiving import Answer, Handler, Receiver
 from webhooks_core.stores.replay import ReplayStore
@@ -39,8 +40,9 @@ _log = logging.getLogger("django.request")
 def webhook_view(receiver: Receiver | Callable[[], Receiver]) -> View:
     """Return a view that answers every `POST` through *receiver*.
 
-    The view stands outside `ATOMIC_REQUESTS`: the id is remembered as done when the handler returns, and that
-    must not come before a commit. A handler that writes opens ``transaction.atomic()`` itself.
+    The view stands outside `ATOMIC_REQUESTS`, whichever database has it: the id is remembered as done when
+    the handler returns, and that must not come before a commit. A handler that writes opens
+    ``transaction.atomic()`` itself.
 
     Args:
         receiver: A receiver, or a callable without arguments that returns one (asked at each request, so that
@@ -48,7 +50,6 @@ def webhook_view(receiver: Receiver | Callable[[], Receiver]) -> View:
     """
 
     @csrf_exempt
-    @non_atomic_requests
     def view(request: HttpRequest) -> HttpResponse:
         result = _answer(receiver if isinstance(receiver, Receiver) else receiver(), request)
         if result.error is not None:
@@ -58,6 +59,8 @@ def webhook_view(receiver: Receiver | Callable[[], Receiver]) -> View:
             response[name] = value
         return response
 
+    for alias in connections:  # by its name, as Django asks: each database has an ATOMIC_REQUESTS of its own
+        view = non_atomic_requests(using=alias)(view)
     return view
 
 
@@ -86,12 +89,9 @@ def _answer(receiver: Receiver, request: HttpRequest) -> Answer:
 
 
 def _read_body(receiver: Receiver, request: HttpRequest) -> bytes | Answer:
-    text = request.META.get("CONTENT_LENGTH") or ""
-    length = parse_length(text)
-    if text and length is None:
-        return malformed_length()
-    if length is not None and length > MAX_BODY_BYTES:
-        return receiver.too_large()
+    length = declared_length(receiver, request.META.get("CONTENT_LENGTH") or "")
+    if isinstance(length, Answer):
+        return length
     try:
         if length is not None:
             body = request.body

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.events import Observer
-from webhooks_core.receivers.framing import describe, malformed_length, method_not_allowed, parse_length
+from webhooks_core.receivers.framing import declared_length, describe, malformed_length, method_not_allowed
 from webhooks_core.receiving import Answer, Handler, Receiver
 from webhooks_core.stores.replay import ReplayStore
 from webhooks_core.verifier import Verified, Verifier
@@ -91,12 +91,9 @@ async def _answer(receiver: Receiver, request: Request) -> Answer:
 
 
 async def _read_body(receiver: Receiver, request: Request) -> bytes | Answer:
-    text = request.headers.get("content-length", "")
-    length = parse_length(text)
-    if text and length is None:
-        return malformed_length()
-    if length is not None and length > MAX_BODY_BYTES:
-        return receiver.too_large()
+    length = declared_length(receiver, request.headers.get("content-length", ""))
+    if isinstance(length, Answer):
+        return length
     body = bytearray()
     try:
         async for piece in request.stream():

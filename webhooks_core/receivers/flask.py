@@ -15,11 +15,11 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.events import Observer
 from webhooks_core.receivers.framing import (
+    declared_length,
     describe,
     length_required,
     malformed_length,
     method_not_allowed,
-    parse_length,
 )
 from webhooks_core.receiving import Answer, Handler, Receiver
 from webhooks_core.stores.replay import ReplayStore
@@ -74,12 +74,9 @@ def _answer(receiver: Receiver, incoming: Request) -> Answer:
 
 
 def _read_body(receiver: Receiver, incoming: Request) -> bytes | Answer:
-    text = incoming.environ.get("CONTENT_LENGTH") or ""
-    length = parse_length(text)
-    if text and length is None:
-        return malformed_length()
-    if length is not None and length > MAX_BODY_BYTES:
-        return receiver.too_large()
+    length = declared_length(receiver, incoming.environ.get("CONTENT_LENGTH") or "")
+    if isinstance(length, Answer):
+        return length
     if length is None and not incoming.environ.get("wsgi.input_terminated"):
         return length_required()
     # Flask's bound for one request: at it a body without a length ends or is refused; one byte more tells.

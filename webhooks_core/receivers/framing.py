@@ -7,7 +7,8 @@ Explained in docs/how-to/receive-webhooks.md.
 
 from __future__ import annotations
 
-from webhooks_core.receiving import Answer, answer
+from webhooks_core.envelope import MAX_BODY_BYTES
+from webhooks_core.receiving import Answer, Receiver, answer
 
 
 def describe(error: BaseException) -> str:
@@ -39,3 +40,11 @@ def malformed_length() -> Answer:
 def parse_length(text: str) -> int | None:
     """Return a `Content-Length` as a number; None where it is not 1 to 18 ASCII digits (RFC 9110, 8.6)."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
+def declared_length(receiver: Receiver, text: str) -> int | Answer | None:
+    """Return what a `Content-Length` says; None where it is empty, the answer where it cannot be."""
+    length = parse_length(text)
+    if text and length is None:
+        return malformed_length()
+    return receiver.too_large() if length is not None and length > MAX_BODY_BYTES else length

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from webhooks_core.envelope import MAX_BODY_BYTES
 from webhooks_core.receivers.framing import (
+    declared_length,
     describe,
     length_required,
     malformed_length,
     method_not_allowed,
-    parse_length,
 )
 from webhooks_core.receiving import Answer, Receiver
 
@@ -77,17 +77,14 @@ def _answer(receiver: Receiver, environ: WSGIEnvironment) -> Answer:
 
 def _read_body(receiver: Receiver, environ: WSGIEnvironment) -> bytes | Answer:
     source: _Input = environ["wsgi.input"]
-    text = environ.get("CONTENT_LENGTH") or ""
-    if not text:
+    length = declared_length(receiver, environ.get("CONTENT_LENGTH") or "")
+    if isinstance(length, Answer):
+        return length
+    if length is None:
         if not environ.get("wsgi.input_terminated"):
             return length_required()
         body = _read(source, MAX_BODY_BYTES + 1)
         return receiver.too_large() if len(body) > MAX_BODY_BYTES else body
-    length = parse_length(text)
-    if length is None:
-        return malformed_length()
-    if length > MAX_BODY_BYTES:
-        return receiver.too_large()
     body = _read(source, length)
     return body if len(body) == length else malformed_length()
 

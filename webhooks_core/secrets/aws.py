@@ -112,7 +112,7 @@ def _json_field(text: str, field: str) -> SecretText | None:
     """Return the text (or the list, as JSON) under *field*; None where there is none."""
     try:
         found = json.loads(text)
-    except ValueError:  # it holds the whole text: nobody may see it
+    except (ValueError, RecursionError):  # it holds the whole text: nobody may see it
         return None
     value = found.get(field) if isinstance(found, dict) else None
     if isinstance(value, list):

@@ -12,10 +12,10 @@ import math
 import threading  # noqa: TID251 - a cache's own lock
 import time
 from collections.abc import Callable, Sequence
-from os import getpid
 from typing import NoReturn
 
 from webhooks_core.errors import ConfigError
+from webhooks_core.per_process import PerProcess
 
 TTL_SECONDS = 60.0
 """How long after a rotation processes may go on with what they know."""
@@ -74,7 +74,7 @@ class CachedSecrets:
         self._known: tuple[SecretText, ...] | None = None
         self._read_at = -math.inf
         self._ask_at = -math.inf
-        self._lock = (getpid(), threading.Lock())
+        self._lock = PerProcess(threading.Lock)  # one that was held during a fork would never be released
 
     def __call__(self) -> tuple[SecretText, ...]:
         """Return the texts, newest first; the same tuple as long as nothing has changed.
@@ -86,7 +86,7 @@ class CachedSecrets:
         known = self._known
         if known is not None and now < self._ask_at:
             return known
-        lock = self._own_lock()
+        lock = self._lock()
         usable = known is not None and now - self._read_at <= self._stale_seconds
         if not lock.acquire(blocking=not usable):
             assert known is not None
@@ -116,14 +116,6 @@ class CachedSecrets:
             self._known = found
         self._read_at, self._ask_at = now, now + self._ttl_seconds
         return self._known
-
-    def _own_lock(self) -> threading.Lock:
-        """Return a lock of this process: one that was held during a fork would never be released."""
-        pid, lock = self._lock
-        if pid != getpid():
-            lock = threading.Lock()
-            self._lock = (getpid(), lock)
-        return lock
 
 
 def listed(found: object) -> tuple[SecretText, ...]:
@@ -160,7 +152,7 @@ def parsed(text: str, *, path: str) -> Sequence[SecretText]:
 def _json_texts(text: str) -> list[SecretText] | None:
     try:
         return _hidden(json.loads(text))
-    except ValueError:  # it holds the whole text: nobody may see it
+    except (ValueError, RecursionError):  # it holds the whole text: nobody may see it
         return None
 
 

@@ -9,6 +9,7 @@ before any other command is applied. Explained in docs/explanation/breaker.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from threading import Lock
@@ -62,8 +63,8 @@ class BreakerStore(Protocol):
 class RemoteBreakers(Protocol):
     """Answer by the store itself, for whoever has no use for a guess; one that may be away can do so."""
 
-    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:
-        """Return what the store tells of one breaker; None where it has told nothing for too long."""
+    def seen(self, endpoint_ids: Sequence[str], *, now: float) -> Mapping[str, BreakerState]:
+        """Return what the store tells of each; without those of which it has told nothing for too long."""
         ...
 
 

@@ -10,6 +10,7 @@ alone; what it decided alone is forgotten once Redis is back. Explained in docs/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from os import getpid
@@ -45,6 +46,9 @@ COMPACT_FROM = 32
 
 KEEP_SECONDS = 2 * DAY_SECONDS
 """An endpoint that nobody used for so long is closed again; its last opening counts no more by then."""
+
+AT_ONCE = 100
+"""So many breakers are asked for together, in two round trips and within one call's bound."""
 
 LONGEST_SECONDS = 200 * 365 * DAY_SECONDS
 """What Redis is asked to keep at most; a gone endpoint is forced open for a hundred years."""
@@ -131,17 +135,50 @@ class RedisBreakerStore:
         """Return the state of one breaker: what the fleet has told, and every success of our own."""
         kept = self._endpoint(endpoint_id)
         with kept.lock:
-            begun = self._redis.monotonic()
-            waiting = self._waiting(kept)
-            if self._exchange(endpoint_id, kept, waiting, now=now, begun=begun) is None:
-                self._alone(kept, waiting, now=now)
+            self._tell(endpoint_id, kept, self._waiting(kept), now=now)
             return told(Step(state=kept.state), ahead=self._ahead(kept, now=now)).state
 
-    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:
-        """Return `state`; None where Redis has told nothing for `SILENT_SECONDS`, or never did."""
-        state = self.state(endpoint_id, now=now)
-        heard_at = self._endpoint(endpoint_id).fresh_until - self._snapshot_seconds
-        return state if self._redis.monotonic() - heard_at <= SILENT_SECONDS else None
+    def seen(self, endpoint_ids: Sequence[str], *, now: float) -> dict[str, BreakerState]:
+        """Return the state of each; without those of which Redis told nothing for `SILENT_SECONDS`."""
+        for first in range(0, len(endpoint_ids), AT_ONCE):
+            self._hear(endpoint_ids[first : first + AT_ONCE], now=now)
+        oldest = self._redis.monotonic() - SILENT_SECONDS
+        found = {}
+        for endpoint_id in endpoint_ids:
+            kept = self._endpoint(endpoint_id)
+            if kept.fresh_until - self._snapshot_seconds >= oldest:
+                found[endpoint_id] = told(Step(state=kept.state), ahead=self._ahead(kept, now=now)).state
+        return found
+
+    def _hear(self, endpoint_ids: Sequence[str], *, now: float) -> None:
+        """See what was told of these endpoints; what waits here is told one by one, as `state` does."""
+        known = [(each, self._endpoint(each), self._endpoint(each).view) for each in endpoint_ids]
+        calls = [
+            (
+                self._redis.key("breaker", endpoint_id),
+                view.arguments((), keep_seconds=KEEP_SECONDS, compact_from=COMPACT_FROM, lost=None),
+            )
+            for endpoint_id, _, view in known
+        ]
+        try:
+            replies = self._redis.run_each(_SCRIPT, calls)
+        except StoreUnavailable:
+            return
+        for (endpoint_id, kept, view), answer in zip(known, replies, strict=True):
+            with suppress(ValueError):
+                reply = LogReply.parse(answer)
+                with kept.lock:
+                    waiting = self._waiting(kept)
+                    if waiting or view.birth not in ("", reply.birth):  # Redis has lost what is known here
+                        self._tell(endpoint_id, kept, waiting, now=now)
+                    elif kept.view is view:  # otherwise a thread beside us has seen more meanwhile
+                        self._follow(kept, view.after(reply)[0], told_at=reply.now, now=now)
+
+    def _tell(self, endpoint_id: str, kept: _Kept, waiting: Sequence[Entry], *, now: float) -> None:
+        """Tell Redis what waits, and see what others have told it. Needs the lock."""
+        begun = self._redis.monotonic()
+        if self._exchange(endpoint_id, kept, waiting, now=now, begun=begun) is None:
+            self._alone(kept, waiting, now=now)
 
     def _applied(self, endpoint_id: str, kept: _Kept, record: Record, *, now: float, begun: float) -> Step:
         """Take *record* to the log where it can matter there; answer from what is known where it cannot."""
@@ -187,15 +224,17 @@ class RedisBreakerStore:
             except ValueError:  # written by a newer release, or by hand: we go on alone until it is compacted
                 return None
             if accepted:
-                break
+                self._follow(kept, known, told_at=reply.now, now=now)
+                return steps[len(steps) - len(entries) :]
             lost = kept.state if is_worth_keeping(kept.state) else None
-        else:
-            return None
+        return None
+
+    def _follow(self, kept: _Kept, view: LogView, *, told_at: float, now: float) -> None:
+        """Go by *view*, as Redis told it at *told_at* of its clock. Needs the lock."""
         tick = self._redis.monotonic()
-        kept.view, kept.alone = known, None
-        kept.offset, kept.fresh_until = reply.now - tick, tick + self._snapshot_seconds
+        kept.view, kept.alone = view, None
+        kept.offset, kept.fresh_until = told_at - tick, tick + self._snapshot_seconds
         kept.follow(now=self._moment(kept, now=now, tick=tick))
-        return steps[len(steps) - len(entries) :]
 
     def _ask(
         self,

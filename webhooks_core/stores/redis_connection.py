@@ -16,7 +16,7 @@ from hashlib import sha1
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
+from redis.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
@@ -120,11 +120,20 @@ class RedisConnection:
             StoreUnavailable: No answer in time, or one that is an error. The script may have run.
         """
         deadline = self.monotonic() + min(self.call_seconds, seconds or self.call_seconds)
-        values = (str(len(keys)), *keys, *arguments)
-        try:
-            return self._command(("EVALSHA", script.digest, *values), deadline)
-        except NoScriptError:
-            return self._guarded(("EVAL", script.source, *values), deadline)
+        return self._run(script, (str(len(keys)), *keys, *arguments), deadline)
+
+    def run_each(self, script: Script, calls: Sequence[tuple[str, Sequence[str]]]) -> list[Reply]:
+        """Run *script* once for each of *calls*, a key and its ARGV, and return the replies in their order.
+
+        Two round trips for all of them, and one bound of `call_seconds`.
+
+        Raises:
+            StoreUnavailable: As for `run`; any of them may have run.
+        """
+        deadline = self.monotonic() + self.call_seconds
+        first, *others = (("1", key, *arguments) for key, arguments in calls)
+        replies = [self._run(script, first, deadline)]  # from here on Redis knows the script
+        return replies + self._guarded([("EVALSHA", script.digest, *values) for values in others], deadline)
 
     def info(self, section: str) -> dict[str, str]:
         """Return one section of Redis's `INFO`.
@@ -132,7 +141,7 @@ class RedisConnection:
         Raises:
             StoreUnavailable: As for `run`.
         """
-        reply = self._guarded(("INFO", section), self.monotonic() + self.call_seconds)
+        (reply,) = self._guarded([("INFO", section)], self.monotonic() + self.call_seconds)
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
         found = (line.partition(":") for line in text.split("\r\n"))
         return {name: value for name, colon, value in found if colon}
@@ -141,17 +150,24 @@ class RedisConnection:
         """Let go of the connections of this process; the next call opens new ones."""
         self._pool.forget()
 
-    def _guarded(self, command: tuple[str, ...], deadline: float) -> Reply:
+    def _run(self, script: Script, values: tuple[str, ...], deadline: float) -> Reply:
         try:
-            return self._command(command, deadline)
+            (reply,) = self._answers([("EVALSHA", script.digest, *values)], deadline)
+        except NoScriptError:
+            (reply,) = self._guarded([("EVAL", script.source, *values)], deadline)
+        return reply
+
+    def _guarded(self, commands: Sequence[tuple[str, ...]], deadline: float) -> list[Reply]:
+        try:
+            return self._answers(commands, deadline)
         except NoScriptError as error:
             raise StoreUnavailable("Redis", type(error).__name__) from None
 
-    def _command(self, command: tuple[str, ...], deadline: float) -> Reply:
+    def _answers(self, commands: Sequence[tuple[str, ...]], deadline: float) -> list[Reply]:
         if self.monotonic() < self._rest_until:
             raise StoreUnavailable("Redis", "did not answer a moment ago")
         try:
-            return self._exchange(command, deadline)
+            return self._exchange(commands, deadline) if commands else []
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
@@ -159,23 +175,29 @@ class RedisConnection:
             # The text of an error may name hosts and users; its type says enough.
             raise StoreUnavailable("Redis", type(error).__name__) from None
 
-    def _exchange(self, command: tuple[str, ...], deadline: float) -> Reply:
+    def _exchange(self, commands: Sequence[tuple[str, ...]], deadline: float) -> list[Reply]:
         pool = self._pool()
         connection = pool.get_connection()
         try:
-            left = deadline - self.monotonic()
-            if left < _LEAST_SECONDS:
+            if deadline - self.monotonic() < _LEAST_SECONDS:
                 raise redis.TimeoutError("connecting took too long")
-            connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call]
-            reply: Reply = connection.read_response(timeout=left)
-            return reply
+            packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]
+            connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call]
+            return [self._reply(connection, deadline) for _ in commands]
         except BaseException as error:
             # An answer that is still on its way must never be taken for that of the next command.
-            if not isinstance(error, NoScriptError):
+            if not isinstance(error, NoScriptError) or len(commands) > 1:
                 connection.disconnect()  # type: ignore[no-untyped-call]
             raise
         finally:
             pool.release(connection)
+
+    def _reply(self, connection: AbstractConnection, deadline: float) -> Reply:
+        left = deadline - self.monotonic()
+        if left <= 0:
+            raise redis.TimeoutError("the answers took too long")
+        reply: Reply = connection.read_response(timeout=left)
+        return reply
 
     def _new_pool(self) -> ConnectionPool:
         problem = ConfigError("redis", "must be an address redis://, rediss:// or unix://")

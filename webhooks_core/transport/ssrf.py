@@ -105,10 +105,15 @@ class Resolver:
                 if self._idle >= len(self._queue):
                     self._changed.notify()
                 elif self._threads < self._workers:
-                    self._threads += 1
-                    threading.Thread(target=self._work, name="webhooks-resolver", daemon=True).start()
+                    self._start()
             lookup.waiting += 1
             return lookup
+
+    def _start(self) -> None:
+        """Have one more thread, where the system gives one; the next question asks again. Needs the lock."""
+        with contextlib.suppress(RuntimeError, MemoryError):
+            threading.Thread(target=self._work, name="webhooks-resolver", daemon=True).start()
+            self._threads += 1
 
     def _leave(self, lookup: Lookup) -> None:
         """Take back a question that nobody waits for and nobody has begun to answer."""

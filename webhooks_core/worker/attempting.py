@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from webhooks_core import events
 from webhooks_core.delivery import ASK_AGAIN_SECONDS, Sender
 from webhooks_core.endpoint import Endpoint, EndpointId
 from webhooks_core.errors import WebhookError
-from webhooks_core.events import Observer, emit
 from webhooks_core.outbox.base import Claimed
-from webhooks_core.settlement import Delivery, Held, Settlement, Waiting
+from webhooks_core.settlement import Delivery, Settlement, Waiting
 from webhooks_core.worker.sendable import problem_of
 
 BROKEN_SECONDS = 60.0  # an attempt that broke inside our own code: not at once again
@@ -29,24 +27,17 @@ class Attempter:
     """Make settlements of claims.
 
     Args:
-        sender: Makes the attempts.
+        sender: Makes the attempts, and tells what is held or waits here.
         endpoints: By id; looking one up may raise where its secret cannot be had.
         max_off_seconds: A clock further off than this does not sign.
-        observer: Told of what is held here; the sender tells the rest.
     """
 
     def __init__(
-        self,
-        sender: Sender,
-        endpoints: Mapping[EndpointId, Endpoint],
-        *,
-        max_off_seconds: float,
-        observer: Observer | None,
+        self, sender: Sender, endpoints: Mapping[EndpointId, Endpoint], *, max_off_seconds: float
     ) -> None:
         self._sender = sender
         self._endpoints = endpoints
         self._max_off_seconds = max_off_seconds
-        self._observer = observer
 
     def settlement(self, claimed: Claimed, *, clock_off: float) -> Settlement:
         """Attempt what was claimed, where it can be, and return what came of it.
@@ -58,15 +49,15 @@ class Attempter:
         delivery = claimed.delivery
         problem = claimed.problem or problem_of(delivery)
         if problem:
-            return self._held(delivery, problem)
+            return self._sender.held(delivery, reason=problem)
         if abs(clock_off) > self._max_off_seconds:
             return self._waiting(delivery, f"clock is {clock_off:.0f} s off the store's", ASK_AGAIN_SECONDS)
         try:
             endpoint = self._endpoints[delivery.endpoint_id]
         except KeyError:
-            return self._held(delivery, "endpoint is not configured")
+            return self._sender.held(delivery, reason="endpoint is not configured")
         except WebhookError as error:
-            return self._held(delivery, f"endpoint cannot be used: {error}")
+            return self._sender.held(delivery, reason=f"endpoint cannot be used: {error}")
         except Exception as error:  # noqa: BLE001 - told as the reason; a provider may be away for a while
             kind = type(error).__name__
             return self._waiting(delivery, f"endpoint unavailable: {kind}", ASK_AGAIN_SECONDS)
@@ -77,12 +68,12 @@ class Attempter:
         try:
             settlement = self._sender.attempt(delivery, endpoint)
         except WebhookError as error:
-            return self._held(delivery, f"cannot be sent: {error}")
+            return self._sender.held(delivery, reason=f"cannot be sent: {error}")
         except Exception as error:  # noqa: BLE001 - told as the reason; one broken row must not stop the others
             reason = f"attempt broke with {type(error).__name__}"
             delivery = replace(delivery, sent_before=True)  # how far it came, nobody knows
             if claimed.claims >= BROKEN_CLAIMS:
-                return self._held(delivery, reason)
+                return self._sender.held(delivery, reason=reason)
             return self._waiting(delivery, reason, BROKEN_SECONDS)
         if isinstance(settlement, Waiting):
             most = self._sender.clock() + WAIT_SECONDS
@@ -91,13 +82,3 @@ class Attempter:
 
     def _waiting(self, delivery: Delivery, reason: str, seconds: float) -> Settlement:
         return self._sender.waiting(delivery, reason=reason, retry_at=self._sender.clock() + seconds)
-
-    def _held(self, delivery: Delivery, reason: str) -> Held:
-        fact = events.Held(
-            event=delivery.event,
-            endpoint=delivery.endpoint_id,
-            webhook_id=delivery.webhook_id,
-            reason=reason,
-        )
-        emit(self._observer, fact)
-        return Held(delivery=delivery, reason=reason)

@@ -6,12 +6,11 @@ nowhere else. Explained in docs/explanation/outbox.md.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from webhooks_core.delivery import MAX_AGE_SECONDS
 from webhooks_core.errors import ConfigError
-from webhooks_core.outbox.lease import LeasePolicy
+from webhooks_core.outbox.lease import LeasePolicy, is_duration
 
 MAX_THREADS = 256
 AHEAD_SECONDS = 0.03  # longer than a claim and a settle take, and shorter than anybody minds
@@ -64,7 +63,7 @@ class WorkerPolicy:
             if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
                 raise ConfigError(f"worker.{name}", f"must be an int from {least} to {most}")
         for name in self.__slots__:
-            if name.endswith("_seconds") and not _is_duration(getattr(self, name)):
+            if name.endswith("_seconds") and not is_duration(getattr(self, name)):
                 raise ConfigError(f"worker.{name}", "must be a finite number of seconds above 0")
 
     @property
@@ -93,7 +92,3 @@ class WorkerPolicy:
     def slow_cap(self) -> int:
         """How many deliveries of all slow endpoints together may be handed out at a time."""
         return max(1, self.threads // 2)
-
-
-def _is_duration(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf

@@ -13,11 +13,10 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from webhooks_core.delivery import Sender
 from webhooks_core.endpoint import Endpoint, EndpointId
-from webhooks_core.events import Fact, Observer, emit
+from webhooks_core.events import emit
 from webhooks_core.outbox.base import Outbox, Settled
 from webhooks_core.settlement import Waiting
 from webhooks_core.stores.breakers import BreakerStore
@@ -55,7 +54,7 @@ class Worker:
         policy: How it behaves.
         claiming: How much of each endpoint to claim; by default without rate caps.
         heartbeat: Told at most every `beat_seconds`; what it raises counts as a failure of the outbox.
-        observer: Told of everything that happens.
+        observer: Told of what happens to the worker; the sender tells of deliveries.
         monotonic: Seconds for measuring.
     """
 
@@ -94,12 +93,7 @@ class Worker:
             tell=self.tell,
         )
         self.link = self._errands.link
-        self._attempter = Attempter(
-            sender,
-            endpoints,
-            max_off_seconds=self.policy.max_off_seconds,
-            observer=cast("Observer | None", observer),
-        )
+        self._attempter = Attempter(sender, endpoints, max_off_seconds=self.policy.max_off_seconds)
         now = monotonic()
         self._claim_at = self._sweep_at = self._beat_at = now
         self._drain_until = math.inf
@@ -194,7 +188,7 @@ class Worker:
 
     def tell(self, fact: WorkerFact) -> None:
         """Tell the observer."""
-        emit(cast("Observer | None", self._observer), cast("Fact", fact))
+        emit(self._observer, fact)
 
     # --- what is due ------------------------------------------------------------------------------------
 

@@ -12,10 +12,8 @@ from webhooks_core.breaker import BreakerState, State
 from webhooks_core.breaker_state import ForcedMode
 from webhooks_core.django import conf, sharing
 from webhooks_core.django.management.picking import shown_at
-from webhooks_core.django.models import Breaker
 from webhooks_core.django.outbox import DjangoOutbox
-from webhooks_core.django.shared_state import DATABASE, MEMORY
-from webhooks_core.stores.breaker_text import load_state
+from webhooks_core.stores.breakers import RemoteBreakers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +67,10 @@ class SeenBreaker:
 def seen(kept: DjangoOutbox, endpoint_id: str) -> SeenBreaker:
     """Return what is known of the breaker of *endpoint_id*."""
     found, now = conf.current(), kept.now()
-    if found.shared.breakers == MEMORY:
-        return SeenBreaker(state=None, now=now, unknown="each worker keeps its own")
-    if found.shared.breakers == DATABASE:
-        rows = Breaker.objects.using(kept.database.alias)
-        row = rows.filter(environment=kept.environment, endpoint_id=endpoint_id).first()
-        try:
-            state = BreakerState() if row is None else load_state(row.content)
-        except ValueError:
-            return SeenBreaker(state=None, now=now, unknown="its row cannot be read")
-        return SeenBreaker(state=state, now=now)
-    from webhooks_core.stores.redis_breakers import RedisBreakerStore  # only where Redis is chosen
-
     store = sharing.breakers(found)
-    assert isinstance(store, RedisBreakerStore)
-    told = store.seen(endpoint_id, now=now)
-    return SeenBreaker(state=told, now=now, unknown="" if told else "Redis does not answer")
+    if not isinstance(store, RemoteBreakers):
+        return SeenBreaker(state=None, now=now, unknown="each worker keeps its own")
+    state = store.seen([endpoint_id], now=now).get(endpoint_id)
+    return SeenBreaker(
+        state=state, now=now, unknown="" if state else f"cannot be read from {found.shared.breakers}"
+    )

@@ -94,16 +94,13 @@ def release_deliveries(options: dict[str, Any]) -> Answer:
     kept = outbox()
     oldest = moment(options["max_age"], now=kept.now())
     held = _picked(options, State.HELD.value).rows(kept)
-    rows = list(held.values_list("webhook_id", AGES_FROM))
-    young = [webhook_id for webhook_id, ages_from in rows if ages_from >= oldest]
-    repeats = _repeats(held, options, now=kept.now())
-    safe = [webhook_id for webhook_id in young if webhook_id not in repeats]
+    ids, left = sendable(held, now=kept.now(), oldest=oldest, repeats=options["may_repeat"])
     return _move(
         options,
-        safe,
-        lambda ids: kept.release(ids, reason=options["reason"], per_second=options["rate"]),
+        ids,
+        lambda these: kept.release(these, reason=options["reason"], per_second=options["rate"]),
         what="released",
-        left={"too_old": len(rows) - len(young), "may_repeat": len(young) - len(safe)},
+        left=left,
     )
 
 
@@ -115,7 +112,27 @@ def drop_deliveries(options: dict[str, Any]) -> Answer:
     return _move(options, ids, lambda these: kept.drop(these, reason=options["reason"]), what="dropped")
 
 
-def may_repeat(*, now: float) -> Q:
+def sendable(
+    rows: QuerySet[Delivery], *, now: float, oldest: float | None = None, repeats: bool = False
+) -> tuple[list[str], dict[str, int]]:
+    """Return the ids among *rows* that may go out, and how many are left for which reason.
+
+    Args:
+        rows: Held or dead ones that a person has picked.
+        now: Epoch seconds, by the outbox's clock.
+        oldest: Rows whose age counts from before this moment stay; None: none is too old.
+        repeats: Whether also those go whose effect may happen a second time.
+    """
+    found = dict(rows.values_list("webhook_id", AGES_FROM))
+    young = [webhook_id for webhook_id, ages_from in found.items() if oldest is None or ages_from >= oldest]
+    unclear = (
+        set() if repeats else set(rows.filter(_may_repeat(now=now)).values_list("webhook_id", flat=True))
+    )
+    ids = [webhook_id for webhook_id in young if webhook_id not in unclear]
+    return ids, {"too_old": len(found) - len(young), "may_repeat": len(young) - len(ids)}
+
+
+def _may_repeat(*, now: float) -> Q:
     """Return what picks the rows whose effect may happen a second time if they are sent again.
 
     An attempt ended without a clear answer (or a worker died with it) so long ago that the receiver, which
@@ -130,25 +147,15 @@ def may_repeat(*, now: float) -> Q:
     return Q(Exists(unclear)) | Q(sent_before=True, created_at__lt=forgotten)
 
 
-def _repeats(rows: QuerySet[Delivery], options: dict[str, Any], *, now: float) -> frozenset[str]:
-    """Return the ids that are left for that reason; none where `--may-repeat` is said."""
-    if options["may_repeat"]:
-        return frozenset()
-    return frozenset(rows.filter(may_repeat(now=now)).values_list("webhook_id", flat=True))
-
-
 def _sent_again(pick: Pick, options: dict[str, Any]) -> Answer:
     kept = outbox()
-    rows = pick.rows(kept)
-    ids = list(rows.values_list("webhook_id", flat=True))
-    repeats = _repeats(rows, options, now=kept.now())
-    safe = [webhook_id for webhook_id in ids if webhook_id not in repeats]
+    ids, left = sendable(pick.rows(kept), now=kept.now(), repeats=options["may_repeat"])
     return _move(
         options,
-        safe,
+        ids,
         lambda these: kept.resend(these, reason=options["reason"], per_second=options["rate"]),
         what="sent again",
-        left={"may_repeat": len(ids) - len(safe)},
+        left=left,
     )
 
 

@@ -18,13 +18,13 @@ from webhooks_core.django.answer import Answer, Exit
 from webhooks_core.endpoint import Endpoint
 from webhooks_core.envelope import seal
 from webhooks_core.errors import ConfigError, EnvelopeError
+from webhooks_core.events import SIGNATURE_SHOWN
 from webhooks_core.scheme import Scheme, acceptance
 from webhooks_core.signer import SIGNATURE
 from webhooks_core.transport.base import Request, Response, Transport
 
 DATA = {"test": "canary"}  # as in the runbook's own sample
 TRIED = (Scheme.TIMESTAMPED, Scheme.BODY)  # one secret signs for both
-SIGNATURE_SHOWN = 14  # contract §9
 
 
 class NotingTransport:

@@ -10,7 +10,8 @@ probe. Explained in docs/explanation/breaker.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from os import getpid
@@ -46,6 +47,7 @@ _TRIES = 100  # of one change against others'; each try that fails is somebody e
 _ALONE = -(10**15)  # generations made without the database begin here, where it never gives one
 
 _READ = "SELECT version, content FROM webhooks_breaker WHERE environment = %s AND endpoint_id = %s"
+_READ_ALL = "SELECT endpoint_id, content FROM webhooks_breaker WHERE environment = %s"
 _WRITE = (
     "INSERT INTO webhooks_breaker (environment, endpoint_id, version, state, content, changed_at)"
     " VALUES (%s, %s, 1, %s, %s, %s) ON CONFLICT (environment, endpoint_id) DO UPDATE SET"
@@ -136,15 +138,19 @@ class DatabaseBreakerStore:
         with kept.lock:
             return self._changed(endpoint_id, kept, None, now=now).state
 
-    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:  # noqa: ARG002 - the port's
-        """Return what the row says, on the caller's connection and in its time; None: it cannot be read."""
+    def seen(self, endpoint_ids: Sequence[str], *, now: float) -> dict[str, BreakerState]:  # noqa: ARG002 - the port's
+        """Return what the rows say, on the caller's connection and in its time; not what cannot be read."""
         try:
             with self._database.reading() as cursor:
-                cursor.execute(_READ, [self._environment, endpoint_id])
-                row = cursor.fetchone()
-            return BreakerState() if row is None else load_state(row[1])
-        except (DatabaseError, ValueError):
-            return None
+                cursor.execute(_READ_ALL, [self._environment])
+                rows = dict(cursor.fetchall())
+        except DatabaseError:
+            return {}
+        found = {}
+        for endpoint_id in endpoint_ids:
+            with suppress(ValueError):
+                found[endpoint_id] = load_state(rows[endpoint_id]) if endpoint_id in rows else BreakerState()
+        return found
 
     def close(self) -> None:
         """End the thread that asks the database."""
