@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -53,3 +55,21 @@ def test_every_public_name_of_the_facade_resolves(package: str) -> None:
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert out.returncode == 0, out.stderr
+
+
+@pytest.mark.parametrize("package", ["rollout", "webhooks_core"])
+def test_checkers_of_types_are_shown_the_names_that_are_there(package: str) -> None:
+    """A façade names each home twice, for whoever runs it and for mypy and editors: the same ones."""
+    facade = importlib.import_module(package)
+    tree = ast.parse(Path(facade.__file__ or "").read_text(encoding="utf-8"))
+    branch = next(node for node in tree.body if isinstance(node, ast.If))
+
+    shown = {
+        (alias.name, alias.asname, node.module)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert ast.unparse(branch.test) == "TYPE_CHECKING"
+    assert shown == {(name, name, f"{package}.{home}") for name, home in facade._HOMES.items()}

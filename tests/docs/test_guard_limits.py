@@ -6,7 +6,11 @@ import re
 from math import comb, exp, lgamma, log
 from pathlib import Path
 
+import pytest
+
 from rollout.criteria import Criteria
+
+pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "guard.md").read_text(encoding="utf-8")
 HOURS, SUCCESS, CRITERIA = 120, 0.96, Criteria()

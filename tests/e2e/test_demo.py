@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from example_process import EXAMPLE, environment, once
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+# One worker runs it once for all of them; another would only wait for that.
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from example_process import once, script
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+# One worker runs them once for all of these; another would only wait for that.
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 
 PAYMENTS = "staging_smoke_payments.py"
 MATCHES = "staging_smoke_matches.py"

@@ -1,6 +1,6 @@
 """Property: any configuration text, through schema and LiveFlags, is off when in doubt (the contract §2).
 
-400 texts in the gate; ROLLOUT_TEST_TEXTS=100000 asks for more.
+5,000 texts in the gate; ROLLOUT_TEST_TEXTS=100000 asks for more.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 from fractions import Fraction
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ from tests.property.evaluator_model import (
     unit_name,
 )
 
-TEXTS = int(os.environ.get("ROLLOUT_TEST_TEXTS", "400"))
+TEXTS = int(os.environ.get("ROLLOUT_TEST_TEXTS", "5000"))
 
 
 class TextSource:
@@ -102,6 +103,7 @@ def model_of_text(text: str, unit: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @settings(max_examples=TEXTS)  # texts are valid, nearly valid and wild in turn
 @given(configurations(), UNITS)
 @example('{"schema":1,"version":1,"flags":{"tournament-webhooks":{"percentage":1e2}}}', 101)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from webhooks_core.envelope import MAX_BODY_BYTES, parse_strict, seal
 from webhooks_core.errors import EnvelopeError, WebhookError
 
+pytestmark = pytest.mark.slow
+
 WEBHOOK_ID = "550e8400-e29b-41d4-a716-446655440000"
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 LEAVES = st.one_of(

@@ -31,6 +31,8 @@ from tests.property.evaluator_model import (
     unit_name,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @settings(max_examples=300)  # the whole order of decision is drawn at once
 @given(flags(), UNITS, ATTRIBUTES, st.booleans(), st.sampled_from([True, False, None]), st.none() | PERCENTS)

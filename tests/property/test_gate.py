@@ -15,6 +15,8 @@ from rollout.gate import Gate
 from rollout.live import LiveFlags
 from rollout.sources.memory import MappingSource
 
+pytestmark = pytest.mark.slow
+
 KEY = "tournament-webhooks"
 UNITS = st.one_of(
     st.integers(-5, 10**6),

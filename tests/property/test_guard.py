@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rollout.counters import COLUMNS, FAILURES, UNANSWERED, Counts
@@ -15,6 +17,8 @@ from rollout.guard import SOURCES, judge
 from rollout.streaks import FRESH, count
 from rollout.verdict import Call, VerdictKind
 from tests.guarding import BEGIN, FIRST, row, seen
+
+pytestmark = pytest.mark.slow
 
 CRITERIA = Criteria()
 WORSE = {Call.ADVANCE_ALLOWED: 0, Call.HOLD: 1, Call.ROLL_BACK: 2}
@@ -46,6 +50,11 @@ def test_counts_survive_a_database_row(a: Counts) -> None:
     assert Counts.of_row(flat) == a == Counts(a.as_dict())
 
 
+@example(
+    [Row(FIRST, "", Counts({"unanswered": 1})), Row(FIRST + 1, "", Counts({"failed_redirect": 1}))],
+    Random(0),
+    [1],
+)
 @given(rows, st.randoms(use_true_random=False), st.lists(st.integers(1, 41), max_size=5))
 def test_evidence_depends_neither_on_order_nor_on_looks(
     taken: list[Row], shuffle: object, looks: list[int]

@@ -17,6 +17,8 @@ from webhooks_core import events
 from webhooks_core.observers.log import LogObserver
 from webhooks_core.outcome import Outcome
 
+pytestmark = pytest.mark.slow
+
 # The seeds' own searches, which must find nothing in a line about webhooks (§8).
 QUICK = re.compile(r"@|email|username|192\.168|10\.|172\.", re.IGNORECASE)
 STRICT = [

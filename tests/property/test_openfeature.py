@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openfeature import api
@@ -22,6 +23,8 @@ from rollout.percentage import Percentage
 from rollout.remote import Remote, RemoteFlags
 from rollout.snapshot import Snapshot
 from tests.property.evaluator_model import KEY, PERCENTS, REGIONS, UNITS, decide, flags, snapshot_of
+
+pytestmark = pytest.mark.slow
 
 KINDS: list[tuple[str, dict[str, Any] | None]] = [
     ("boolean", None),

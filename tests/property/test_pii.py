@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from webhooks_core.pii import EventFields, check, scan
 
+pytestmark = pytest.mark.slow
+
 ZERO_WIDTH = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"]
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=10)
 

@@ -11,6 +11,8 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from rollout import plan_text, state_text
 from rollout.actor import Actor
 from rollout.commands import Start
@@ -22,6 +24,8 @@ from rollout.plan import Plan
 from rollout.rollout_state import RolloutState
 from rollout.situation import Situation
 from rollout.sources.syntax import RefusedNumber
+
+pytestmark = pytest.mark.slow
 
 FLAG = FlagKey("tournament-webhooks")
 NOW = 1_763_000_000.0

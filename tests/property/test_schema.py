@@ -18,6 +18,8 @@ from rollout.snapshot import SourceStatus
 from rollout.sources.file import FileSource
 from rollout.sources.schema import dumps, loads_json, parse
 
+pytestmark = pytest.mark.slow
+
 KEYS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=20).filter(
     lambda key: key[0].isalnum()
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -22,6 +23,8 @@ from webhooks_core.breaker import (
     decide,
 )
 from webhooks_core.stores.breakers import MemoryBreakerStore
+
+pytestmark = pytest.mark.slow
 
 NOW = 1_763_000_000.0
 WINDOW, MAX_FAILS, OPEN, LONGEST, LEASE = 120.0, 5, 60.0, 600.0, 15.0

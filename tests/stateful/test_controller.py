@@ -39,6 +39,8 @@ from rollout.stores.memory import MemoryRolloutStore
 from rollout.testing import ManualClock
 from rollout.verdict import Reading, Standing, Verdict
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_763_000_000.0
 FLAG = FlagKey("tournament-webhooks")
 ANNA = Actor(name="user:17", authenticated=True)
@@ -290,7 +292,6 @@ class ControllerMachine(RuleBasedStateMachine):
         assert replay(FLAG, entries).without_progress() == state.without_progress()
 
 
-@pytest.mark.slow
 class ControllerTest(ControllerMachine.TestCase):  # type: ignore[name-defined,misc]
     """A random walk through the machine; see ControllerMachine."""
 

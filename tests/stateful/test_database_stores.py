@@ -21,6 +21,8 @@ from webhooks_core.django.stores.replay import DatabaseReplayStore
 from webhooks_core.stores.breakers import MemoryBreakerStore
 from webhooks_core.stores.replay import MemoryReplayStore
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENTS = count()
 WALKS = settings(max_examples=40, stateful_step_count=40, deadline=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -23,6 +24,8 @@ from webhooks_core.settlement import (
     Settlement,
     Waiting,
 )
+
+pytestmark = pytest.mark.slow
 
 NOW = 1_763_000_000.0
 LEASE = 15.0

@@ -17,7 +17,7 @@ from webhooks_core.stores.breakers import MemoryBreakerStore
 from webhooks_core.stores.redis_breakers import RedisBreakerStore
 from webhooks_core.stores.redis_connection import StoreClock
 
-pytestmark = [pytest.mark.network, pytest.mark.redis]
+pytestmark = [pytest.mark.network, pytest.mark.redis, pytest.mark.slow]
 
 
 class RedisMachine(BreakerMachine):

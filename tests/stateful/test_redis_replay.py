@@ -11,7 +11,7 @@ from webhooks_core.stores.redis_connection import StoreClock
 from webhooks_core.stores.redis_replay import RedisReplayStore
 from webhooks_core.stores.replay import Claim, MemoryReplayStore, ReplayStore
 
-pytestmark = [pytest.mark.network, pytest.mark.redis]
+pytestmark = [pytest.mark.network, pytest.mark.redis, pytest.mark.slow]
 
 
 class Both:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from webhooks_core.stores.replay import Claim, ClaimOutcome, MemoryReplayStore
+
+pytestmark = pytest.mark.slow
 
 NOW = 1_763_000_000.0
 LEASE, REMEMBER = 15, 1000

@@ -22,6 +22,8 @@ from rollout.testing.worlds import Fault, Health, World
 from rollout.testing.worlds.traffic import Traffic
 from rollout.watch import Watch
 
+pytestmark = pytest.mark.slow
+
 FLAG = FlagKey("tournament-webhooks")
 BEGIN = 1_763_000_040.0
 TICK = 30.0
@@ -90,7 +92,6 @@ class Rollout:
 HEALTHY = World(name="healthy", per_minute=50, endpoints=2)
 
 
-@pytest.mark.slow
 def test_a_healthy_rollout_goes_up_by_itself() -> None:
     """Four stages of half an hour, one after the other, and done."""
     rollout = Rollout(HEALTHY)

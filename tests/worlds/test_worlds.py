@@ -1,4 +1,4 @@
-"""The worlds of CI: sixty, always the same. `python -m tests.worlds --worlds 10000` runs many more."""
+"""The worlds of CI: 158, always the same. `python -m tests.worlds --worlds 10000` runs many more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from rollout.testing.worlds import (
     simulate,
 )
 
+pytestmark = pytest.mark.slow
+
 DEAD = Health(success=0.0, is_answering=False)
 
 
@@ -38,15 +40,14 @@ def tasks_of(group: str) -> list[Task]:
     return [task for task in short_run() if task.kind.group == group]
 
 
-def test_the_short_run_has_sixty_worlds_of_every_promise() -> None:
-    """Every group that promises something is in it."""
+def test_the_short_run_has_worlds_of_every_promise() -> None:
+    """Every group that promises something is in it, and enough of each kind with a median to judge it by."""
     promising = {kind.group for kind in CATALOGUE if kind.promise != Promise()}
 
-    assert len(short_run()) == 60
+    assert len(short_run()) == 158
     assert {task.kind.group for task in short_run()} == promising
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("group", sorted({task.kind.group for task in short_run()}))
 def test_the_promises_hold(group: str) -> None:
     """Healthy worlds go on, faults of ours are found in time, one dead receiver of five is none."""
@@ -74,6 +75,37 @@ def test_other_thresholds_break_the_promises(name: str, criteria: Criteria, said
     problems = broken(run([Task(kind=short, seed=1)], criteria))
 
     assert any(said in problem for problem in problems)
+
+
+#: What finds a fault of ours and a dead receiver, three times as slow as it is.
+SLOW = Criteria(cusum_limit=27.6, minutes_in_a_row=15, unreachable_minutes=15)
+
+
+def test_a_guard_three_times_as_slow_breaks_its_promises() -> None:
+    """Every median but those that the defaults keep six times over: to 50 % and less at 50 a minute."""
+    tasks = [task for task in short_run() if task.kind.promise.median_minutes is not None]
+
+    problems = broken(run(tasks, SLOW))
+
+    assert [one.partition(": the median is")[0] for one in problems] == [
+        *("ours, to 80%, 1/min", "ours, to 50%, 1/min", "ours, to 0%, 1/min", "ours, to 80%, 50/min"),
+        "the only receiver dead, 1/min",
+    ]
+
+
+def test_a_guard_that_takes_twenty_times_as_long_breaks_those_too() -> None:
+    """To 50 % and to 0 % at 50 a minute: three minutes are promised, one is taken."""
+    slow = Criteria(cusum_limit=184.0, minutes_in_a_row=59, unreachable_minutes=59)
+    tasks = [
+        task for task in short_run() if task.kind.alike in ("ours, to 50%, 50/min", "ours, to 0%, 50/min")
+    ]
+
+    problems = broken(run(tasks, slow))
+
+    assert [one.partition(": the median is")[0] for one in problems] == [
+        "ours, to 50%, 50/min",
+        "ours, to 0%, 50/min",
+    ]
 
 
 def test_a_world_is_the_same_each_time() -> None:

@@ -104,13 +104,15 @@ def state() -> RolloutState:
 
 
 def acknowledged() -> bool:
-    """Whether a child has told that it obeys the newest epoch."""
-    now = state()
-    return any(each.epoch >= now.epoch for each in driving.store().senders(now.flag))
+    """Whether every child that sends has told that it obeys the newest epoch; one without work is silent."""
+    store, known = driving.store(), state()
+    now, senders = store.now(), store.senders(known.flag)
+    told = [each for each in senders if each.epoch >= known.epoch]
+    return bool(told) and all(each in told or not each.is_alive(now=now) for each in senders)
 
 
 def test_ticks_come_by_message_and_a_child_acknowledges_the_kill(planned: Place) -> None:
-    """The beat drives the plan, a child sends and counts; killed, it says so, and sends no more."""
+    """The beat drives the plan, children send and count; killed, each says so, and sends no more."""
     world, receiver = planned
     until(lambda: state().state is Rollout.HOLD, or_else=lambda: world.output)  # no evidence yet, says a tick
     first = recorded(planned)

@@ -53,6 +53,62 @@ def test_the_variable_names_the_file_where_nothing_else_does(
     }
 
 
+@pytest.mark.parametrize("left_on", ['"{}"', "{} \n"], ids=["quotes", "line-end"])
+def test_kill_makes_the_file_that_the_workers_look_at_whatever_an_env_file_left_on_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_on: str
+) -> None:
+    """Docker's `--env-file` hands quotes and spaces on: they are no part of the path, here as in Django."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLOUT_KILL_FILE", left_on.format(tmp_path / "kill"))
+
+    code = run("kill", "--reason", "drill")
+
+    assert code == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["kill"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [("kill", "NOT STOPPED"), ("unkill", "NOTHING REMOVED"), ("status", "NOT KNOWN")],
+    ids=["kill", "unkill", "status"],
+)
+@pytest.mark.parametrize("by", ["variable", "option"])
+def test_a_path_that_is_not_absolute_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *,
+    by: str, verb: str, says: str,
+) -> None:  # fmt: skip
+    """What lies below the directory somebody happens to stand in is where no worker looks."""
+    monkeypatch.chdir(tmp_path)
+    named = ("--file", "run/kill") if by == "option" else ()
+    if by == "variable":
+        monkeypatch.setenv("ROLLOUT_KILL_FILE", '"run/kill"')
+
+    code = run(verb, *(() if verb == "status" else ("--reason", "drill")), *named)
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert says in said and "absolute path" in said and "run/kill" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "killed"), [((), True), (("--file", "run/kill"), None)], ids=["variable", "option"]
+)
+def test_a_status_of_a_path_that_is_not_absolute_tells_a_program_what_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *,
+    named: tuple[str, ...], killed: bool | None,
+) -> None:  # fmt: skip
+    """A process with such a variable counts as killed; of a path that was mistyped nothing is known."""
+    if not named:
+        monkeypatch.setenv("ROLLOUT_KILL_FILE", "run/kill")
+
+    code = run("status", "--json", *named)
+
+    said = json.loads(capsys.readouterr().out)
+    assert (code, said["exit_code"], said["killed"]) == (1, 1, killed)
+    assert "absolute path" in said["error"]
+
+
 def test_unkill_removes_the_file_and_tells_what_else_stops_the_host(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +125,19 @@ def test_unkill_removes_the_file_and_tells_what_else_stops_the_host(
     assert code == 5
     assert not (tmp_path / "kill").exists()
     assert "personal data was found" in capsys.readouterr().err
+
+
+def test_unkill_tells_of_a_folder_that_keeps_other_users_processes_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root's tool sees that the file is gone; a worker of another user may not look, and stays stopped."""
+    folder = tmp_path / "rollout"
+    folder.mkdir(0o700)
+
+    code = run("unkill", "--reason", "over", "--file", str(folder / "kill"))
+
+    assert code == 0
+    assert f"Only its owner may look into '{folder}'" in capsys.readouterr().out
 
 
 def test_status_is_0_only_where_nothing_stops_the_host(
@@ -137,7 +206,6 @@ def test_a_user_without_a_name_can_stop_everything(tmp_path: Path) -> None:
     assert "uid " in (tmp_path / "kill").read_text()
 
 
-@pytest.mark.slow
 def test_it_works_where_django_cannot_even_be_imported(tmp_path: Path) -> None:
     """A module `django` that raises, settings that do not exist: the file is there all the same."""
     (tmp_path / "django.py").write_text("raise RuntimeError('broken')")

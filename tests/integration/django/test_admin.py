@@ -78,10 +78,10 @@ def row(webhook_id: str, state: str, *, age: float = 0.0) -> Delivery:
     return found
 
 
-def act(client: Client, action: str, *rows: Delivery) -> None:
-    """Choose an action for rows."""
+def act(client: Client, action: str, *rows: Delivery) -> str:
+    """Choose an action for rows; return the page that follows."""
     data = {"action": action, "_selected_action": [str(each.pk) for each in rows]}
-    client.post(reverse(LISTED), data)
+    return client.post(reverse(LISTED), data, follow=True).content.decode()
 
 
 def state(found: Delivery) -> str:
@@ -140,6 +140,31 @@ def test_release_resend_and_drop_move_what_has_the_arrow() -> None:
 
     assert [state(each) for each in (held, old, dead, pending)] == ["pending", "held", "pending", "dropped"]
     assert held.reason == "by somebody in the admin"
+
+
+def test_a_release_leaves_what_may_repeat_its_effect() -> None:
+    """Put back by a person and held again: young by its waiting, forgotten by the receiver."""
+    client = person("view_delivery", "release_delivery")
+    found, other = row("id-1", "held", age=8 * 86_400), row("id-2", "held", age=8 * 86_400)
+    Delivery.objects.update(waits_since=time.time())
+    Delivery.objects.filter(pk=found.pk).update(sent_before=True)
+
+    act(client, "release", found, other)
+
+    assert (state(found), state(other)) == ("held", "pending")
+
+
+@pytest.mark.parametrize("action", ["release", "resend", "drop"])
+def test_an_act_under_a_bad_setting_says_so(action: str) -> None:
+    """As the commands do, and the page comes all the same."""
+    client = person("view_delivery", f"{action}_delivery")
+    found = row("id-1", "dead" if action == "resend" else "held")
+
+    with override_settings(WEBHOOK_MAX_RETRIES=0):
+        said = act(client, action, found)
+
+    assert "WEBHOOK_MAX_RETRIES: " in said
+    assert state(found) == ("dead" if action == "resend" else "held")
 
 
 def test_workers_and_breakers_are_shown() -> None:

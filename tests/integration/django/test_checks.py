@@ -25,6 +25,10 @@ def ids(*, deploy: bool = False) -> list[str | None]:
     return [message.id for message in run(deploy=deploy)]
 
 
+def sink(settled: object) -> None:
+    """A project's own, which counts nothing."""
+
+
 def test_an_untouched_project_has_nothing_to_say() -> None:
     """Installed and untouched: no error, no warning."""
     assert run() == []
@@ -94,6 +98,26 @@ def test_a_plan_over_deliveries_that_are_no_evidence_is_a_warning(
         found = [message.id for message in run()]
 
     assert ("rollout.W008" in found) is warned
+
+
+@pytest.mark.parametrize(
+    ("rollout", "sink", "warned"),
+    [
+        ({"PLAN": {}}, f"{__name__}.sink", True),
+        ({"PLAN": {}}, "rollout.django.sink.settle_sink", False),
+        ({"PLAN": {}}, None, False),
+        ({}, f"{__name__}.sink", False),
+    ],
+    ids=["plan-theirs", "plan-ours", "plan-unset", "no-plan"],
+)
+def test_a_sink_that_takes_the_place_of_ours_is_a_warning_under_a_plan(
+    using: Override, rollout: dict[str, Any], sink: str | None, warned: bool
+) -> None:
+    """Without our counts the guard is undecided for ever, and never rolls back."""
+    with using(ROLLOUT=rollout, WEBHOOKS={"SETTLE_SINK": sink}):
+        found = ids()
+
+    assert ("rollout.W009" in found) is warned
 
 
 def test_flags_in_the_database_are_not_read_by_a_check(using: Override) -> None:
@@ -169,6 +193,16 @@ def test_the_kill_file_that_is_there_is_said(using: Override, tmp_path: Path) ->
         assert ids() == ["rollout.W004"]
 
 
+def test_a_variable_that_is_no_absolute_path_is_one_error_and_no_file_to_remove(
+    using: Override, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is closed by it; there is nothing that a person could remove."""
+    monkeypatch.setenv("ROLLOUT_KILL_FILE", '"run/kill"')
+
+    with using(ROLLOUT={}):
+        assert ids() == ["rollout.E009"]
+
+
 @pytest.mark.parametrize(
     ("make", "found"),
     [
@@ -188,6 +222,22 @@ def test_a_kill_file_that_anybody_could_make_is_an_error(
 
     with using(ROLLOUT={"KILL_FILE": str(place / "kill")}):
         assert ids() == found
+
+
+def test_a_link_into_a_directory_that_anybody_could_write_to_is_an_error(
+    using: Override, tmp_path: Path
+) -> None:
+    """Hosts may share one file by a link: what is at its end is the switch. Each directory is told once."""
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    own.mkdir()
+    (own / "kill").symlink_to(shared / "kill")
+    (tmp_path / "alias").symlink_to(shared)
+    shared.chmod(0o777)
+
+    for path in (own / "kill", tmp_path / "alias" / "kill"):
+        with using(ROLLOUT={"KILL_FILE": str(path)}):
+            assert ids() == ["rollout.E010"]
 
 
 def test_a_directory_above_that_anybody_could_replace_is_an_error(using: Override, tmp_path: Path) -> None:

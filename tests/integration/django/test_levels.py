@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core import checks, mail
 from django.core.management import call_command
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 
@@ -27,10 +28,10 @@ FAILURES = 8  # more than the five that open a breaker
 
 
 def send() -> Any:
-    """Record one event, beside an e-mail."""
-    dispatched = dispatch("payment_verified", {"tournament_id": 101}, tournament_id=101)
-    mail.send_mail("Verified", "…", "from@example.org", ["to@example.org"])
-    return dispatched
+    """Record one event in a transaction whose e-mail goes out with its commit: not if dispatch broke it."""
+    with transaction.atomic():
+        transaction.on_commit(lambda: mail.send_mail("Verified", "…", "from@example.org", ["to@example.org"]))
+        return dispatch("payment_verified", {"tournament_id": 101}, tournament_id=101)
 
 
 def send_test(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -62,7 +63,7 @@ def demands_a_timestamp(request: HttpRequest) -> HttpResponse:
 
 
 def test_level_1_the_flag_is_off_without_a_restart(receiver: Configure, tmp_path: Path) -> None:
-    """One edit of a file that runs already: nothing more is sent, e-mail goes on, and back again."""
+    """One edit of a file that runs already: nothing more is sent, its caller's e-mail is, and back again."""
     flags = tmp_path / "flags.json"
     flag_file(flags, version=1, percentage="100")
     source = {"SOURCE": "file", "FILE": str(flags), "KILL_FILE": str(tmp_path / "kill"), "REFRESH_SECONDS": 0}

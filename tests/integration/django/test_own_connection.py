@@ -15,9 +15,11 @@ import pytest
 from django.db import connections, transaction
 from pytest_django.plugin import DjangoDbBlocker
 
+from rollout.django import own_connection
 from rollout.django.own_connection import OwnConnection, Unreadable
 from tests import databases
 from tests.fault_proxy import fault_proxy
+from webhooks_core.transport.ssrf import Resolver
 
 pytestmark = pytest.mark.network
 ALIASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -62,6 +64,18 @@ def test_every_value_comes_as_text_and_null_as_none(own: OwnConnection) -> None:
     rows = own.read("SELECT id, word, share, empty_one FROM t WHERE id = %s AND share < %s", [7, 0.5])
 
     assert rows == [("7", "ü$1 % s", "0.25", None)]
+
+
+def test_a_read_has_what_earlier_ones_have_left_of_its_time(own: OwnConnection) -> None:
+    """Nothing is asked where nothing is left, and the connection stays as good as it was."""
+    own.read("SELECT 1")
+    line = own._slot().line
+
+    with pytest.raises(Unreadable, match="TimeoutError"):
+        own.read("SELECT 1", spent_seconds=2.0)
+
+    assert own._slot().line is line
+    assert own.read("SELECT 1", spent_seconds=1.0) == [("1",)]
 
 
 def test_a_parameter_is_never_part_of_the_statement(own: OwnConnection) -> None:
@@ -182,6 +196,72 @@ def test_a_port_where_nobody_listens_is_unreadable_at_once(django_db_blocker: Dj
         pytest.raises(Unreadable, match="ConnectionError"),
     ):
         OwnConnection(name, timeout_seconds=5.0).read("SELECT 1")
+
+
+@pytest.mark.postgres
+def test_a_name_server_that_says_nothing_costs_no_more_than_the_time(
+    django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host is a name, and nothing can interrupt its lookup: 0.1 s, as with a silent server."""
+    let_go = threading.Event()
+    resolver = Resolver(lambda _name, _port: [str(let_go.wait(30))])
+    monkeypatch.setattr(own_connection, "_resolver", lambda: resolver)
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    with (
+        django_db_blocker.unblock(),
+        databases.alias(name, {**databases.postgres("postgres"), "HOST": "database.example"}),
+    ):
+        begun = time.monotonic()
+
+        with pytest.raises(Unreadable, match="TimedOut"):
+            OwnConnection(name).read("SELECT 1")
+
+        took = time.monotonic() - begun
+    let_go.set()
+    resolver.close()
+    assert took < 0.25  # 0.1 s; the rest is for a busy machine
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["::ffff:127.9.9.9", "127.0.0.1"]], ids=["one", "two"])
+def test_a_name_leads_to_whichever_of_its_addresses_answers(
+    django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    """The name itself stays with the connection, for its certificate."""
+    resolver = Resolver(lambda _name, _port: addresses)
+    monkeypatch.setattr(own_connection, "_resolver", lambda: resolver)
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    with (
+        django_db_blocker.unblock(),
+        databases.alias(name, {**databases.postgres("postgres"), "HOST": "database.example"}),
+    ):
+        own = OwnConnection(name, timeout_seconds=5.0)
+
+        rows = own.read("SELECT 1")
+
+        host = own._slot().line._line.host  # type: ignore[union-attr]
+        own.close()
+    resolver.close()
+    assert (rows, host) == ([("1",)], b"database.example")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="descriptors are numbered otherwise")
+def test_a_process_with_two_thousand_open_files_still_reads(own: OwnConnection) -> None:
+    """`select` takes no descriptor above 1023, and a server of web sockets has thousands."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(2000)]
+    try:
+        rows = own.read("SELECT id FROM t")
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert rows == [("7",)]
 
 
 def test_a_file_that_is_locked_for_good_is_unreadable_in_time(

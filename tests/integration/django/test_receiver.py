@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 
+from tests import databases
 from webhooks_core.envelope import MAX_BODY_BYTES, seal
 from webhooks_core.keys import KeyRing
 from webhooks_core.receivers.django import receives_webhooks, webhook_view
@@ -79,11 +81,14 @@ def test_only_post_is_allowed() -> None:
     assert (response.status_code, response["Allow"]) == (405, "POST")
 
 
-def test_the_view_stands_outside_atomic_requests() -> None:
+def test_the_view_stands_outside_atomic_requests(tmp_path: Path) -> None:
     """Done is remembered when the handler returns; that must not come before a commit."""
-    view: Any = webhook_view(RECEIVER)
+    with databases.alias(
+        "second", {**databases.sqlite(tmp_path / "second.sqlite3"), "ATOMIC_REQUESTS": True}
+    ):
+        view: Any = webhook_view(RECEIVER)
 
-    assert view._non_atomic_requests == {"default"}
+    assert view._non_atomic_requests >= {"default", "second"}  # and what walks of this process opened
     assert view.csrf_exempt is True
 
 

@@ -12,6 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from rollout.django import gate
+from rollout.sources.kill import KillFile
+from rollout.sources.trip import Trip, Tripwire
 from tests.integration.django.project import FLAG, Override
 
 UNITS = list(range(200))
@@ -82,9 +84,26 @@ def test_list_says_every_flag_its_owner_and_the_switches(owned: Path) -> None:
     assert f"owner: file ({owned}), version 7, READY" in text
     assert "master switch: on (decided by: setting)" in text
     assert "kill switch: not pulled" in text
+    assert "tripped: no" in text
 
     code, said = run_json("flag", "list")
     assert (said["owner"], said["version"], said["flags"][0]["percentage"]) == ("file", 7, "5")
+
+
+def test_list_says_that_this_host_has_tripped(using: Override, tmp_path: Path) -> None:
+    """Beside the kill switch, which nobody pulled: either of the two stops everything here."""
+    kill = KillFile(str(tmp_path / "kill"))
+    found = {"event": "payment_verified", "kind": "address", "place": "data.note", "process": "web:1"}
+    assert Tripwire(kill).trip(Trip(at=1.0, flag=FLAG, **found))
+
+    with using(ROLLOUT={"FLAGS": {FLAG: {"percentage": 5}}, "KILL_FILE": kill.path}):
+        code, text = run("flag", "list")
+        _, said = run_json("flag", "list")
+
+    assert code == 0
+    assert "kill switch: not pulled" in text
+    assert f"tripped: personal data was found: {Tripwire(kill).path!a} is there" in text
+    assert (said["killed"], said["tripped"]) == (False, True)
 
 
 def test_list_shows_bad_settings_instead_of_being_stopped_by_them(using: Override) -> None:

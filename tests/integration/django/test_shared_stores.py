@@ -380,7 +380,7 @@ def test_show_does_not_guess_at_a_breaker_that_it_cannot_ask(using: Override) ->
     with using(WEBHOOKS={"ENGINE": "worker", "REDIS": GONE, "BREAKER_STORE": "redis"}):
         line, data = shown_breaker(recorded())
 
-    assert line == "breaker: not known: Redis does not answer"
+    assert line == "breaker: not known: cannot be read from redis"
     assert data["breaker"]["state"] is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -37,7 +38,7 @@ def alias(
             with databases.alias("bare", databases.sqlite(tmp_path / "bare.sqlite3")) as name:
                 yield from _projects(name, using)
         else:
-            made = f"rollout_bare_{tmp_path.name[:40]}"
+            made = f"rollout_bare_{os.getpid()}"
             with databases.postgres_database(made), databases.alias("bare", databases.postgres(made)) as name:
                 yield from _projects(name, using)
 

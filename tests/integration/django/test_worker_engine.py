@@ -137,10 +137,13 @@ def test_an_ordering_key_is_kept_with_the_row(records: None) -> None:
 def test_async_twins_record_the_same_rows(
     using: Override, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    """`adispatch` and `adispatch_many` await the INSERT; on a file, because another thread writes it."""
+    """`adispatch` and `adispatch_many` await the INSERT; on a file, because another thread writes it.
+
+    That thread outlives the test, and its connections do: no other test has this alias.
+    """
     with (
         django_db_blocker.unblock(),
-        databases.alias("file", databases.sqlite(tmp_path / "file.sqlite3")) as name,
+        databases.alias("twins", databases.sqlite(tmp_path / "twins.sqlite3")) as name,
         using(100, WEBHOOKS={"DATABASE": name}),
         real_delivery(),
     ):

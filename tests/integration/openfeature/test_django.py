@@ -406,3 +406,16 @@ def test_a_broken_sdk_does_not_keep_the_process_from_starting(
     apps.get_app_config("rollout").ready()
 
     assert conf.current().openfeature is not None
+
+
+@pytest.mark.parametrize("missing", ["rollout.remote", "rollout.django.openfeature"])
+def test_a_broken_sdk_is_an_error_of_the_check(
+    settled: Any, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Found and not to be imported: said with the setting, and no traceback out of every command."""
+    settled(ROLLOUT=asks())
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    (message,) = [each for each in check_settings() if each.id == "rollout.E017"]
+
+    assert "cannot be imported: ModuleNotFoundError" in message.msg

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import threading
 import time
@@ -18,11 +20,15 @@ from django.test import override_settings
 
 from tests.integration.django.project import project
 from tests.integration.outbox.conftest import World
+from webhooks_core.django import working
+from webhooks_core.django.models import WorkerBeat
 from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.outbox.base import Claimed, Settled
 from webhooks_core.outcome import Outcome
 from webhooks_core.retry import DeadLetter
 from webhooks_core.settlement import AttemptRecord, DeadLettered, Delivered, Delivery, Held
+from webhooks_core.worker import WorkerStatus
+from webhooks_core.worker.plan import Phase
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
 pytestmark = pytest.mark.network
@@ -419,6 +425,19 @@ def test_a_worker_needs_its_engine(world: World, command: Command) -> None:
 
     assert code == 2
     assert "inline" in answer["error"]
+
+
+def test_a_worker_of_a_host_without_a_name_tells_of_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its row as in its own name: an empty place would look like a row that was never filled."""
+    monkeypatch.setattr(platform, "node", lambda: "")
+    name = working.worker_name()
+
+    working.Heart(world.outbox)(WorkerStatus(worker=name, phase=Phase.RUNNING, held=0, unsettled=0))
+
+    row = WorkerBeat.objects.using(world.alias).get()
+    assert (row.name, row.host) == (f"host:{os.getpid()}", "host")
 
 
 def test_without_tables_a_command_says_so(command: Command, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Run `manage.py rollout …` in this process."""
+"""Run `manage.py rollout …` in this process, and be somebody who uses the admin."""
 
 from __future__ import annotations
 
@@ -25,3 +25,17 @@ def run_json(*arguments: str) -> tuple[int, dict[str, Any]]:
     said = json.loads(text)
     assert (said["ok"], said["exit_code"]) == (code == 0, code)
     return code, said
+
+
+class Person:
+    """Somebody who is logged in, and may do all."""
+
+    pk = 17
+
+    def get_username(self) -> str:
+        """Return the login name."""
+        return "anna"
+
+    def has_perm(self, _perm: str, /) -> bool:
+        """Have every permission."""
+        return True

@@ -19,7 +19,7 @@ from rollout.actor import Actor
 from rollout.commands import Pause, RollBack, Start
 from rollout.django import admin_acts, conf, dispatch, driving
 from rollout.django.models import JournalEntry, Rollout, Sender
-from rollout.errors import KillFileStuck
+from rollout.errors import KillFileStuck, StoreConflict
 from rollout.rollout_state import RolloutState, State
 from rollout.sources.kill import KillFile
 from rollout.sources.trip import Trip, Tripwire
@@ -349,6 +349,78 @@ def test_kill_and_unkill_reach_host_and_rollout(tmp_path: Path) -> None:
     assert str(state().ceiling) == "0"
 
 
+def test_a_kill_tells_whoever_finds_the_file_when_who_where_and_why(tmp_path: Path) -> None:
+    """In one line, as the commands write it."""
+    client = person("view_rollout", "kill_rollout")
+
+    act(client, "kill", reason="garbage  since noon")
+
+    line = (tmp_path / "kill").read_text(encoding="utf-8")
+    who = f"user:{User.objects.get().pk}"
+    assert re.fullmatch(rf"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ {who}@\S+: garbage since noon\n", line)
+
+
+def test_an_unkill_of_this_host_alone_says_what_it_did(tmp_path: Path) -> None:
+    """Its file was made where no rollout heard of it: the file goes, as by the command."""
+    (tmp_path / "kill").touch()
+
+    said = act(person("view_rollout", "kill_rollout"), "unkill", reason="drill is over")
+
+    assert "Nothing was changed" not in said
+    assert "ournament-webhooks is RUNNING at 5 %." in said
+    assert not (tmp_path / "kill").exists()
+
+
+def test_an_unkill_that_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
+    """Nothing was changed, then, as it says: the rollout is looked for first, as the command does."""
+    client = person("view_rollout", "kill_rollout")
+    act(client, "kill", reason="garbage")
+
+    with override_settings(ROLLOUT={"KILL_FILE": str(tmp_path / "kill")}):
+        said = act(client, "unkill", reason="over")
+
+    assert "Nothing was changed." in said
+    assert (state().killed, (tmp_path / "kill").exists()) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OperationalError("gone"), "The database cannot be used: OperationalError."),
+        (StoreConflict("version 1", "version 2"), "Nothing was changed."),
+    ],
+    ids=["away", "conflict"],
+)
+def test_an_unkill_that_the_rollout_does_not_hear_leaves_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, told: str
+) -> None:
+    """What lets more through comes last: in doubt this host stays stopped."""
+
+    def refuse(_self: object, _command: object) -> None:
+        raise error
+
+    client = person("view_rollout", "kill_rollout")
+    act(client, "kill", reason="garbage")
+    monkeypatch.setattr("rollout.runner.Runner.obey", refuse)
+
+    said = act(client, "unkill", reason="over")
+
+    assert told in said
+    assert (state().killed, (tmp_path / "kill").exists()) == (True, True)
+
+
+def test_an_unkill_while_the_store_went_back_changes_nothing(tmp_path: Path) -> None:
+    """A sender has seen what the store does not know: a person accepts the store first."""
+    client = person("view_rollout", "kill_rollout")
+    act(client, "kill", reason="garbage")
+    driving.store().beat("web-1", {state().flag: 99}, lease_seconds=60.0)
+
+    said = act(client, "unkill", reason="over")
+
+    assert "store went back" in said and "Nothing was changed." in said
+    assert (state().killed, (tmp_path / "kill").exists()) == (True, True)
+
+
 def test_an_unkill_tells_what_is_held_and_what_else_stops(tmp_path: Path) -> None:
     """Nothing becomes of held ones by it, a trip still stops this host, and other hosts have their files."""
     client = person("view_rollout", "kill_rollout")
@@ -452,7 +524,7 @@ def test_a_kill_that_the_database_does_not_hear_stops_this_host_and_says_so(
 
 
 def test_a_kill_file_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back in the rollout only where this host goes on, too."""
+    """The rollout comes first: it is put back, nobody is in, and this host is stopped still."""
 
     def stuck(self: KillFile) -> bool:
         raise KillFileStuck(self.path, "could not be removed (PermissionError)")
@@ -463,5 +535,28 @@ def test_a_kill_file_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
     said = act(client, "unkill", reason="over")
 
-    assert "could not be removed (PermissionError)" in said
-    assert state().killed
+    assert "STILL STOPPED on this host" in said and "could not be removed (PermissionError)" in said
+    assert (state().killed, str(state().ceiling)) == (False, "0")
+
+
+@pytest.mark.parametrize("action", ["kill", "pause", "roll_back"])
+def test_somebody_whose_key_is_an_address_acts_by_its_digest(action: str, tmp_path: Path) -> None:
+    """A project whose users are known by their e-mail address: no page breaks, and none shows it."""
+
+    class Anna:
+        pk = "anna@example.com"
+
+        def get_username(self) -> str:
+            return self.pk
+
+        def has_perm(self, _perm: str) -> bool:
+            return True
+
+    said = admin_acts.act(
+        action, Anna(), form=admin_acts.Form(reason="fire"), picked=list(Rollout.objects.all())
+    )
+
+    entry = driving.store().journal(state().flag)[-1]
+    assert said.done
+    assert entry.authenticated and re.fullmatch(r"user:[0-9a-f]{16}", entry.actor)
+    assert "anna@" not in said.text + entry.dumps()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import override_settings
 
 from rollout.django import conf, dispatch, driving
@@ -14,6 +14,7 @@ from rollout.django.management import words
 from rollout.django.management.killing import kill_file
 from rollout.django.stage_rate import apply_rate
 from rollout.django.store import DjangoRolloutStore
+from rollout.django.units import Cohort
 from rollout.errors import StoreConflict
 from rollout.percentage import Percentage
 from rollout.rollout_state import State
@@ -22,6 +23,7 @@ from tests.conftest import NOW
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.staged import ONCE, TWELVE, staged, state
 from webhooks_core.django import working
+from webhooks_core.django.outbox import DjangoOutbox
 from webhooks_core.django.outbox.database import Database
 from webhooks_core.django.stores.rates import DatabaseRateStore
 
@@ -38,6 +40,23 @@ def record(alias: str, count: int) -> None:
     """Record events of units that are in only at 100 %."""
     for unit in range(count):
         dispatch("payment_verified", {"tournament_id": unit}, tournament_id=unit, using=alias)
+
+
+def hold(alias: str, count: int, *, stop: str) -> None:
+    """Have deliveries held by the command *stop*."""
+    run("start")
+    record(alias, count)
+    run(stop, "--reason", "drill")
+    working.shell().run(until_idle=True)
+    driving.runner().tick()
+
+
+@pytest.fixture
+def all_at_once(staged: dict[str, Any]) -> Iterator[None]:
+    """A plan of one stage."""
+    stages = [{"percentage": "100", "bake": "1h"}]
+    with override_settings(ROLLOUT={**staged["ROLLOUT"], "PLAN": {"stages": stages}}):
+        yield
 
 
 def test_a_rollout_is_taken_through_its_plan_by_hand() -> None:
@@ -170,7 +189,7 @@ def test_a_tiny_cohort_is_said_while_the_stage_before_it_holds(staged: dict[str,
     units = {**staged["ROLLOUT"], "UNITS": TWELVE}
     with override_settings(ROLLOUT=units):
         run("start", "--yes")
-        count = driving.Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
+        count = Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
         text, said = run("status")[1], run_json("status")[1]
         advance = run_json("advance", "--force", "--reason", "x")
         by_hand = run_json("set", "25", "--reason", "x")
@@ -192,7 +211,7 @@ def test_fewer_units_are_let_in_only_with_a_word(staged: dict[str, Any]) -> None
         run("start", "--yes")
         run("approve")
         run("advance", "--force", "--reason", "x", "--yes")
-        in_at_25 = driving.Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
+        in_at_25 = Cohort(units["UNITS"], driving.driving().flag)(Percentage.parse(25))
         code, said = run_json("set", "5", "--reason", "x")
 
     assert (code, said["needs"], said["in_before"], said["in_after"]) == (2, "--yes", in_at_25, 0)
@@ -213,7 +232,7 @@ def test_a_new_start_asks_what_becomes_of_the_held_ones(
         driving.runner().tick()
 
         asked = run_json("start")
-        started = run_json("start", "--held", choice, "--rate", "100")
+        started = run_json("start", "--held", choice, "--rate", "100", "--yes")
         status = run_json("status")[1]
 
     assert (asked[0], asked[1]["held"], asked[1]["needs"]) == (2, 3, "--held")
@@ -236,6 +255,40 @@ def test_a_word_for_held_ones_is_answered_where_there_are_none(staged: dict[str,
     assert "Nothing was held" not in silent[1]
 
 
+@ONCE
+@pytest.mark.parametrize(("stop", "word"), [("rollback", "start"), ("kill", "unkill")])
+def test_held_ones_are_not_dropped_by_one_word(alias: str, all_at_once: None, stop: str, word: str) -> None:
+    """As `webhooks drop`: how many they are, and `--yes`; nothing is changed before it."""
+    hold(alias, 3, stop=stop)
+    before = state()
+
+    code, said = run_json(word, "--reason", "over", "--held", "drop")
+
+    assert (code, said["needs"], said["held"]) == (2, "--yes", 3)
+    assert "3 held deliveries for good" in said["error"]
+    assert (state(), kill_file().state().killed) == (before, word == "unkill")
+
+
+@ONCE
+def test_a_database_that_fails_after_the_start_does_not_hide_it(
+    alias: str, all_at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4, with what was begun, and that what was held may be held still."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("gone")
+
+    hold(alias, 3, stop="rollback")
+    monkeypatch.setattr(DjangoOutbox, "drop", away)
+
+    code, text = run("start", "--held", "drop", "--yes")
+
+    assert code == 4
+    assert "-> RUNNING at 100 %, stage 1 of 1" in text
+    assert "What was held may still be: the database cannot be used: OperationalError" in text
+    assert state().state is State.RUNNING
+
+
 @pytest.mark.parametrize(("choice", "left"), [("keep", 3), ("drop", 0)])
 def test_an_unkill_asks_what_becomes_of_the_held_ones(
     alias: str, staged: dict[str, Any], choice: str, left: int
@@ -251,7 +304,7 @@ def test_an_unkill_asks_what_becomes_of_the_held_ones(
         asked = run_json("unkill", "--reason", "over")
         stands = (state().killed, kill_file().state().killed)
         released = run_json("unkill", "--reason", "over", "--held", "release")
-        done = run_json("unkill", "--reason", "over", "--held", choice)
+        done = run_json("unkill", "--reason", "over", "--held", choice, "--yes")
         status = run_json("status")[1]
 
     assert (asked[0], asked[1]["held"], asked[1]["needs"], stands) == (2, 3, "--held", (True, True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import socket
 import threading
 import time
@@ -14,10 +15,12 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from rollout.actor import Actor
-from rollout.django import driving
+from rollout.django import driving, running
 from rollout.django.management import bounded
 from rollout.django.management.killing import kill_file
+from rollout.django.models import Rollout
 from rollout.django.store import DjangoRolloutStore
+from rollout.errors import StoreConflict
 from rollout.fleet import Sender
 from rollout.rollout_state import RolloutState, State
 from rollout.sources.kill import KillFile
@@ -84,7 +87,7 @@ def test_a_lease_that_ran_out_counts_as_stopped(
     """A sender that died: it does not send any more, by its own promise."""
     senders(1)
     now = driving.store().now()
-    dead = Sender(name="web-0", epoch=1, acknowledged_at=now, seen_at=now - 2.9, lease_seconds=3.0)
+    dead = Sender(name="web-0", epoch=1, acknowledged_at=now, seen_at=now - 2.0, lease_seconds=3.0)
     monkeypatch.setattr(DjangoRolloutStore, "senders", lambda *_: [dead])
 
     code, text = run("rollback", "--reason", "drill", "--timeout", "2")
@@ -147,6 +150,49 @@ def test_a_bad_setting_does_not_disable_the_kill_switch(
     assert (answer[0], answer[1]["database"]) == (code, reached)
     assert KillFile(str(tmp_path / "kill")).state().killed
     assert (state().killed, status[0]) == (reached, 5)
+
+
+@ONCE
+def test_a_bad_setting_keeps_no_rollback_from_its_row(under_way: dict[str, Any]) -> None:
+    """Other hosts have good settings and go on; status does not call the rollout none because of one."""
+    with override_settings(WEBHOOK_TIMEOUT=0):
+        code, said = run_json("rollback", "--reason", "drill")
+        status = run("status")[1]
+
+    assert (code, said["stopped"], state().state, state().killed) == (0, True, State.ROLLING_BACK, False)
+    assert "the rollout was not looked at: a setting is bad" in status
+    assert "BAD SETTING" in status
+
+
+@pytest.mark.parametrize("found", ["good-settings", "bad-setting", "broken-module"])
+def test_a_rollback_keeps_its_evidence_wherever_the_settings_let_it(
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    """Contract §10: evidence and rule version with every change, by hand too; without them it still stops."""
+
+    def broken(*_arguments: object, **_more: object) -> None:
+        raise ModuleNotFoundError("receiver.permits")
+
+    if found == "broken-module":
+        monkeypatch.setattr(driving, "FleetEvidence", broken)
+    with override_settings(**({"WEBHOOK_TIMEOUT": 0} if found == "bad-setting" else {})):
+        code, _ = run("rollback", "--reason", "drill")
+
+    entry = next(each for each in driving.store().journal(driving.driving().flag) if each.reason == "drill")
+    assert (code, entry.after["ceiling"]) == (0, "0")
+    is_blind = found != "good-settings"
+    assert (entry.evidence is None, entry.rule_version is None) == (is_blind, is_blind)
+
+
+@ONCE
+def test_a_rollback_that_nobody_can_place_names_the_kill(under_way: dict[str, Any]) -> None:
+    """Without whose rows, or where: 4, that nothing was rolled back, and what stops all the same."""
+    with override_settings(ROLLOUT={**under_way["ROLLOUT"], "DATABASE": "nowhere"}):
+        code, text = run("rollback", "--reason", "drill")
+
+    assert code == 4
+    assert "nothing was rolled back: `rollout kill` stops this host all the same" in text
+    assert state().state is State.RUNNING
 
 
 @ONCE
@@ -243,12 +289,84 @@ def test_unkill_lets_a_new_start_through_and_nothing_else(under_way: dict[str, A
     assert started[0] == 0
 
 
+def test_an_unkill_while_the_store_went_back_leaves_everything(
+    under_way: dict[str, Any], tmp_path: Path
+) -> None:
+    """What lets more through comes last: 2, the file is there, and the kill stands; then the way out."""
+    run("kill", "--reason", "drill", "--no-wait")
+    senders(1, epoch=99)
+
+    code, said = run_json("unkill", "--reason", "over")
+    stands = (state().killed, (tmp_path / "kill").exists())
+    accepted = run("accept-store", "--reason", "it is right")
+    done = run("unkill", "--reason", "over")
+
+    assert code == 2 and "store went back" in said["error"] and "nothing was changed" in said["error"]
+    assert stands == (True, True)
+    assert (accepted[0], done[0], state().killed, (tmp_path / "kill").exists()) == (0, 0, False, False)
+
+
+@ONCE
+@pytest.mark.parametrize(
+    ("error", "code"), [(OperationalError("gone"), 4), (StoreConflict("1", "2"), 1)], ids=["away", "conflict"]
+)
+def test_an_unkill_that_cannot_be_written_leaves_the_file(
+    under_way: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    """In doubt this host stays stopped, and a program is told by a documented code."""
+
+    def refuse(_self: object, _command: object) -> None:
+        raise error
+
+    run("kill", "--reason", "drill", "--no-wait")
+    monkeypatch.setattr("rollout.runner.Runner.obey", refuse)
+
+    ended, said = run_json("unkill", "--reason", "over")
+
+    assert ended == code and said["error"]
+    assert (state().killed, (tmp_path / "kill").exists()) == (True, True)
+
+
+@ONCE
+def test_a_row_that_cannot_be_read_keeps_the_file(under_way: dict[str, Any], tmp_path: Path) -> None:
+    """Of a newer release, or damaged: 4."""
+    run("kill", "--reason", "drill", "--no-wait")
+    Rollout.objects.using(driving.store().database.alias).update(content="{")
+
+    code, said = run_json("unkill", "--reason", "over")
+
+    assert (code, (tmp_path / "kill").exists()) == (4, True)
+    assert said["error"]
+
+
+@ONCE
+def test_a_runner_that_kills_again_by_the_file_in_between_is_answered(
+    under_way: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is the last to go: a pass meanwhile sees it and kills by it."""
+    release = KillFile.release
+
+    def late(self: KillFile) -> bool:
+        running.once()
+        return release(self)
+
+    run("kill", "--reason", "drill")
+    monkeypatch.setattr(KillFile, "release", late)
+
+    code, said = run_json("unkill", "--reason", "over")
+
+    entries = driving.store().journal(driving.driving().flag)
+    assert (code, said["killed"], (tmp_path / "kill").exists()) == (0, False, False)
+    assert [entry.after["killed"] for entry in entries[-3:]] == [False, True, False]
+    assert entries[-2].actor == "kill-file"
+
+
 @ONCE
 def test_a_kill_by_a_file_names_its_host_and_unkill_that_there_are_others(
     under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file on web-3 is seen by nobody on web-1 but by what the runner wrote."""
-    monkeypatch.setattr(driving.platform, "node", lambda: "web-3")
+    monkeypatch.setattr(platform, "node", lambda: "web-3")
     kill_file().pull("drill")
     run("run", "--once")
     said = run("status")[1]
@@ -295,13 +413,14 @@ def test_unkill_does_not_hide_a_trip(under_way: dict[str, Any]) -> None:
 
 @ONCE
 def test_a_kill_file_that_stays_is_a_failure(under_way: dict[str, Any], tmp_path: Path) -> None:
-    """A folder in its place: nothing is told to the rollout."""
+    """A folder in its place: said with how the rollout stands, which is told first."""
     (tmp_path / "kill").mkdir()
 
     code, text = run("unkill", "--reason", "over")
 
     assert code == 1
     assert "STILL STOPPED" in text
+    assert "RUNNING, and not killed" in text
 
 
 @ONCE

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 from django.db import connections
 from django.test import override_settings
 
 from rollout.controls import KillState
+from rollout.django import driving
 from rollout.django.management import queued, screen, status, status_data
 from rollout.django.management.queued import Count, Queue
 from rollout.django.management.standing import Host, Seen, Standing, Watcher, exit_of
@@ -125,6 +128,12 @@ CASES: dict[str, tuple[Standing, Exit]] = {
     "bad-setting": (standing(RUNNING, bad_settings=("WEBHOOK_TIMEOUT",)), Exit.UNREADABLE),
     "not-started": (standing(at(State.NOT_STARTED, None)), Exit.DONE),
     "completed": (standing(at(State.COMPLETED, Measured.UNDECIDED)), Exit.DONE),
+    "completed-and-below-its-measures": (standing(at(State.COMPLETED, Measured.HOLD)), Exit.DONE),
+    "completed-and-a-breach-not-acted-on-yet": (
+        standing(at(State.COMPLETED, Measured.ROLL_BACK)),
+        Exit.HOLD,
+    ),
+    "completed-and-nobody-drives": (standing(at(State.COMPLETED, watcher=Watcher())), Exit.UNDECIDED),
     "no-rollout-at-all": (standing(None), Exit.DONE),
 }
 
@@ -236,6 +245,25 @@ def test_a_sender_that_a_file_of_its_host_stops_is_named() -> None:
     assert [each["stopped_by"] for each in said] == ["", "'/kill' is there"]
 
 
+def test_who_has_seen_more_than_the_store_has_is_named() -> None:
+    """Which process, what it had seen and when it last said so: whether to wait for it or to accept."""
+    senders = [
+        Sender(name="w-1", epoch=2, acknowledged_at=NOW, seen_at=NOW - 90, lease_seconds=0, seen_version=9),
+        Sender(name="w-2", epoch=5, acknowledged_at=NOW, seen_at=NOW - 4, lease_seconds=3),
+        Sender(name="w-3", epoch=2, acknowledged_at=NOW, seen_at=NOW, lease_seconds=3),
+    ]
+    found = standing(at(State.RUNNING, senders=senders))
+
+    text = "\n".join(screen.as_lines(status.lines_of(found), is_plain=True))
+    said: Any = status_data.as_dict(found)["senders"]
+
+    assert (
+        "or roll back\n  w-1 had seen version 9, and said so 1 min 30 s ago"
+        "\n  w-2 had seen epoch 5, and said so 4 s ago\n" in text
+    )
+    assert [each["seen_version"] for each in said] == [9, 0, 0]
+
+
 def test_why_the_guard_does_not_pass_is_said_once_for_all_it_is_true_of() -> None:
     """Under the table, in the guard's own sentences; what passes needs none."""
     away = "cannot be read: their store does not answer"
@@ -327,6 +355,40 @@ def test_a_watched_status_is_shown_again_until_somebody_has_seen_enough(
 
     assert (code, naps) == (11, [2.0, 2.0])
     assert capsys.readouterr().out.count("RUNNING at 100 %") == 2
+
+
+def test_a_watched_status_as_json_is_one_object_a_line(
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For a program that reads on; and into a pipe nothing clears a screen, as text neither."""
+
+    def enough(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status.time, "sleep", enough)
+    last = run("status", "--watch", "--json")[1]
+    first = capsys.readouterr().out
+    run("status", "--watch")
+    plain = capsys.readouterr().out
+
+    for line in (first, last):
+        assert (json.loads(line)["state"], line.count("\n")) == ("RUNNING", 1)
+    assert plain.startswith("tournament-webhooks (test): RUNNING")
+
+
+@pytest.mark.parametrize("said", ["-1", "nan", "inf", "3601", "soon"])
+def test_a_time_to_wait_that_is_none_is_refused_and_never_keeps_a_kill_back(
+    under_way: dict[str, Any], said: str
+) -> None:
+    """Before anything is done; a kill waits as if nothing had been said."""
+    for command in (["status"], ["rollback", "--reason", "x"]):
+        with pytest.raises(CommandError, match=r"--timeout: must be from 0 to 3600 \(seconds\)"):
+            run(*command, "--timeout", said)
+    before = driving.store().load(FLAG).state
+    killed = run_json("kill", "--reason", "x", "--timeout", said)
+
+    assert before is State.RUNNING
+    assert (killed[0], killed[1]["database"]) == (0, True)
 
 
 def test_counts_go_along_indexes_of_what_has_not_ended(under_way: dict[str, Any]) -> None:

@@ -84,6 +84,26 @@ def test_history_shows_verifies_and_finds_what_was_cut_off() -> None:
     assert (whole[0], whole[1]["head"], len(whole[1]["entries"])) == (0, head, 2)
 
 
+def test_a_head_that_was_noted_before_later_entries_is_no_tampering() -> None:
+    """Yesterday's line of the log: which version it is, and how many follow."""
+    run("start", "--reason", "go")
+    head = state().head
+    run("pause", "--reason", "lunch")
+    run("resume", "--reason", "back")
+
+    code, text = run("history", "--head", head)
+    said = run_json("history", "--head", head)[1]
+
+    assert code == 0
+    assert f"What the log says, {head[:12]}, is in it, as version 1; 2 entries follow." in text
+    assert (said["verified"], said["head"], said["noted_version"], said["after"]) == (
+        True,
+        state().head,
+        1,
+        2,
+    )
+
+
 def test_history_sees_a_row_that_is_missing_from_the_end(alias: str) -> None:
     """The rollout's own row says where it must end; for somebody who can write both there is the log."""
     run("start", "--reason", "go")
@@ -216,10 +236,10 @@ def _iso(seconds: float) -> str:
 def test_a_past_that_lies_ahead_or_a_unit_that_is_none_is_refused() -> None:
     """With the reason."""
     ahead = run("explain", "101", "--at", "2999-01-01")
-    nobody = run("explain", "", "--at", "1s")
+    nobody = [run("explain", "", *more) for more in ([], ["--at", "1s"])]
 
-    assert (ahead[0], nobody[0]) == (2, 1)
-    assert "in the future" in ahead[1] and "no unit given" in nobody[1]
+    assert (ahead[0], [code for code, _ in nobody]) == (2, [2, 2])
+    assert "in the future" in ahead[1] and all("no unit given" in text for _, text in nobody)
 
 
 @ONCE
@@ -280,3 +300,21 @@ def test_worlds_are_simulated_with_the_plans_thresholds() -> None:
 
     assert (code, said["not_kept"]) == (0, [])
     assert "the only receiver dead, 50/min" in said["table"]
+
+
+@ONCE
+def test_thresholds_that_break_a_promise_of_the_defaults_are_told(staged: dict[str, Any]) -> None:
+    """Without a number as many worlds run as it takes to judge the promise."""
+    plan = {**staged["ROLLOUT"]["PLAN"], "criteria": {"unreachable_minutes": 15}}
+    worlds = ("simulate", "--like", "the only receiver dead, 1/min")
+
+    kept = run_json(*worlds)
+    with override_settings(ROLLOUT={**staged["ROLLOUT"], "PLAN": plan}):
+        code, said = run_json(*worlds)
+
+    assert (kept[0], kept[1]["worlds"], kept[1]["not_kept"]) == (0, 10, [])
+    assert (code, [one.partition(" min, ")[2] for one in said["not_kept"]]) == (
+        1,
+        ["at most 10 are promised"],
+    )
+    assert "| median at most 10 min |" in said["table"]

@@ -115,7 +115,7 @@ def in_doubt(cell: Cell, *, alias: str, patch: pytest.MonkeyPatch) -> None:
         go_back(alias)
 
 
-def away(*_arguments: object) -> object:
+def away(*_arguments: object, **_more: object) -> object:
     """A database that does not answer."""
     raise Unreadable("TimeoutError")
 

@@ -30,7 +30,8 @@ from tests.integration.rollout.fleet import (
 from tests.redis_server import own_server
 from tests.waiting import until
 
-#: Contract §10: the last decision to start an attempt after the command's return, p100.
+#: Contract §10: the last decision to start an attempt after the command's return, p100. What is seen is the
+#: arrival of its request, so that `late_by` takes off what one may need to arrive: 1.15 s to the arrival.
 BOUND_SECONDS = 1.0
 #: The same with the database and Redis away.
 CUT_OFF_SECONDS = 2.0

@@ -27,7 +27,7 @@ from webhooks_core.django import working
 from webhooks_core.testing.captured import real_delivery
 
 __all__ = ["_no_openfeature_left_behind"]
-pytestmark = [pytest.mark.network, pytest.mark.usefixtures("theirs")]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.usefixtures("theirs")]
 DOMAIN = "elsewhere"
 UNITS = range(200)
 BAKE_SECONDS = 30

@@ -22,7 +22,7 @@ from tests.integration.django.project import FLAG, project
 from tests.integration.rollout.commands import run
 from tests.integration.rollout.staged import ONCE, state
 
-pytestmark = [pytest.mark.network, pytest.mark.usefixtures("own_sender")]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.usefixtures("own_sender")]
 BAKE_SECONDS = 30
 UNITS = range(400)
 

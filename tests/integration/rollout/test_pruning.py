@@ -98,6 +98,18 @@ def test_senders_that_are_long_gone_are_forgotten_and_the_highest_epoch_is_not(u
     assert "senders have seen 7" in driving.runner().look()[1].went_back(state())
 
 
+def test_who_had_seen_most_while_it_waited_is_not_forgotten(under_way: Any) -> None:
+    """Whose process is long gone: nobody else tells that the store lacks what it had obeyed."""
+    store_at(DAY + 60).beat("saw-most", {FLAG: 1}, lease_seconds=0.0, seen={FLAG: 9})
+    store_at(DAY + 60).beat("saw-less", {FLAG: 1}, lease_seconds=0.0, seen={FLAG: 8})
+    store_at(DAY - 60).beat("lately", {FLAG: state().epoch}, lease_seconds=3.0)
+
+    pruning.Pruner()(state(), now=driving.store().now())
+
+    assert [each.name for each in driving.store().senders(FLAG)] == ["lately", "saw-most"]
+    assert "does not follow 9, which was seen" in driving.runner().look()[1].went_back(state())
+
+
 def test_many_rows_are_removed_by_several_passes(under_way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many at a time; the next pass goes on at once, the one after the last in an hour."""
     table, clock = driving.evidence(), ManualClock(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from rollout.errors import ConfigError
 from rollout.events import Fact, RunnerNews, RunnerTold
 from rollout.observers.log import LogObserver
 from rollout.rollout_state import State
-from rollout.runner import Outcome
+from rollout.runner import Outcome, Pass
 from tests.integration.outbox.conftest import World
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.processes import finish, start, until
@@ -182,6 +183,23 @@ def test_a_single_pass_says_what_the_rollout_waits_for(under_way: dict[str, Any]
 
 
 @ONCE
+@pytest.mark.parametrize(
+    ("outcome", "code"), [(Outcome.STORE_WENT_BACK, 10), (Outcome.CONFLICT, 1)], ids=["went-back", "conflict"]
+)
+def test_a_single_pass_that_could_write_nothing_says_so_to_a_timer(
+    under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int
+) -> None:
+    """By its exit code: nobody reads the log of each pass."""
+    state, situation = driving.runner().look()
+    made = Pass(outcome=outcome, state=state, situation=situation)
+    monkeypatch.setattr(running, "once", lambda **_: made)
+
+    ended, said = run_json("run", "--once")
+
+    assert (ended, said["outcome"]) == (code, outcome.value)
+
+
+@ONCE
 def test_the_command_runs_until_it_is_stopped(
     under_way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +225,7 @@ def test_after_a_kill_9_another_runner_takes_over_with_the_lease(
     from tests import databases
     from tests.integration.outbox.conftest import _opened
 
-    name = f"rollout_run_{tmp_path.name.replace('-', '_')[-24:]}"
+    name = f"rollout_run_{os.getpid()}"
     with databases.postgres_database(name):
         for world in _opened(databases.postgres(name), django_db_blocker):
             _take_over(world, tmp_path / "kill")

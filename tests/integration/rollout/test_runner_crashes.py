@@ -12,7 +12,7 @@ from tests.unit.rollout.runner_arrows import ARROWS, Arrow, check_deaths
 from tests.unit.rollout.runner_world import World
 from webhooks_core.django.outbox.database import Database
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
 @ONCE

@@ -12,7 +12,7 @@ from django.db import transaction
 from rollout.actor import Actor
 from rollout.commands import Start
 from rollout.counters import Counts
-from rollout.django import dispatch, driving, wiring
+from rollout.django import dispatch, driving, tripping, wiring
 from rollout.django.tally import tally
 from rollout.percentage import NOBODY
 from rollout.rollout_state import RolloutState, State
@@ -85,6 +85,39 @@ def test_a_transaction_that_is_rolled_back_takes_nothing_of_it_along(world: Worl
     request_finished.send(sender=None)
 
     assert (before, state().state) == (State.RUNNING, State.ROLLING_BACK)
+
+
+def test_a_transaction_committed_by_hand_is_left_alone(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller's rollback would take ceiling and journal along, and the row would be locked until then."""
+    transaction.set_autocommit(False, using=world.alias)
+    caplog.clear()
+    try:
+        send(world, recipient_count=ADDRESS)
+        inside = (wiring.built().switches.state().killed, state().state, "Rollout journal" in caplog.text)
+        transaction.rollback(using=world.alias)
+    finally:
+        transaction.set_autocommit(True, using=world.alias)
+    after = state().state
+
+    request_finished.send(sender=None)
+
+    assert inside == (True, State.RUNNING, False)
+    assert (after, state().state) == (State.RUNNING, State.ROLLING_BACK)
+
+
+def test_what_cannot_be_built_breaks_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken OpenFeature SDK, say: the end of a request is no place for its traceback."""
+
+    def broken() -> None:
+        raise ModuleNotFoundError("openfeature.api")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wiring, "built", broken)
+        told = request_finished.send(sender=None)
+
+    assert tripping.report in [receiver for receiver, _ in told]
 
 
 def test_a_worker_of_the_host_reports_what_another_process_found(world: World) -> None:

@@ -99,7 +99,7 @@ def test_what_a_store_never_told_is_not_taken_for_closed(
         breakers = RedisBreakerStore(RedisConnection(GONE, environment="test"))
     else:
         breakers = DatabaseBreakerStore(environment="test", using=database.alias)
-        monkeypatch.setattr(breakers_module, "_READ", "SELECT no such thing")
+        monkeypatch.setattr(breakers_module, "_READ_ALL", "SELECT no such thing")
     table = EvidenceTable(database, environment="test", flag=FlagKey("f"))
     table.add({"a": Counts({"ok": 3})})
 
@@ -116,10 +116,10 @@ def test_what_redis_told_is_believed_for_as_long_as_a_snapshot(clock: ManualCloc
     with own_server() as server:
         connection = patient(RedisConnection(server.url, environment="test", monotonic=clock))
         store = RedisBreakerStore(connection)
-        told = store.seen("a", now=clock())
+        told = store.seen(["a"], now=clock())
     clock.advance(SILENT_SECONDS - 1)
-    remembered = store.seen("a", now=clock())
+    remembered = store.seen(["a"], now=clock())
     clock.advance(2)
-    forgotten = store.seen("a", now=clock())
+    forgotten = store.seen(["a"], now=clock())
 
-    assert (told is None, remembered is None, forgotten) == (False, False, None)
+    assert (list(told), list(remembered), list(forgotten)) == (["a"], ["a"], [])

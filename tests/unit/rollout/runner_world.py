@@ -88,6 +88,7 @@ class World:
         self.kill = KillState(killed=False)
         self.facts: list[Fact] = []
         self.runners = 0
+        self.waited: list[float] = []
 
     def read_plan(self) -> Plan:
         """The plan as it is written now."""
@@ -105,7 +106,7 @@ class World:
             plan=self.read_plan,
             owner=f"host/{self.runners}",
             kill=lambda: self.kill,
-            **{"observer": self.facts.append, **options},  # type: ignore[arg-type]
+            **{"observer": self.facts.append, "wait": self.waited.append, **options},  # type: ignore[arg-type]
         )
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import log
 
+import pytest
+
 from rollout.counters import Counts
 from rollout.criteria import Criteria
 from rollout.endpoints import Endpoint
@@ -230,6 +232,16 @@ def test_what_is_remembered_of_endpoints_is_a_day_old_at_most() -> None:
     assert day_later.endpoints == {}
 
 
+@pytest.mark.parametrize("counts", [{"unanswered": 1}, {"open_seconds": 60}], ids=str)
+def test_what_is_seen_of_an_endpoint_before_its_first_use_is_kept_by_no_look(counts: dict[str, int]) -> None:
+    """It comes to the same whether a look lies between it and the first use, or not."""
+    rows = [row(0, counts), row(1, {"failed_blocked_address": 1})]
+
+    between = seen(rows, minutes=1).fold(rows, criteria=CRITERIA, until=FIRST + 2)
+
+    assert between == seen(rows, minutes=2)
+
+
 def test_an_endpoint_that_was_only_observed_is_kept_no_day() -> None:
     """A row without use and openings leaves nothing behind."""
     found = seen([row(0, {"open_seconds": 60}, "idle")], minutes=1)
@@ -253,3 +265,9 @@ def test_what_is_written_late_is_written_under_the_present_minute() -> None:
     assert minute_to_write(FIRST, soon) == FIRST >= settled_until(soon + 30)
     assert minute_to_write(FIRST, late) == FIRST + 1
     assert minute_to_write(FIRST, BEGIN + 3_600) == FIRST + 60
+
+
+@pytest.mark.parametrize("ahead", [1, 60])
+def test_what_a_host_counted_in_a_minute_to_come_is_written_under_the_present_one(ahead: int) -> None:
+    """Its clock is ahead of the store's: nobody would read it before the store's clock is there."""
+    assert minute_to_write(FIRST + ahead, BEGIN + 59.9) == FIRST

@@ -16,7 +16,7 @@ EvaluationContext Evidence Fact FileSource Flag FlagKey FlagNotFound FlagSource 
 JournalBroken KillFile KillState LiveFlags LogObserver MappingSource MemoryRolloutStore Observer
 Operator Percentage Plan Reason RolloutChanged RolloutError RolloutState RolloutStore Rule Runner
 Snapshot SnapshotLoaded SourceProblem SourceStatus Stage StoreConflict TargetingKeyMissing
-TransitionError TypeMismatch Variants Verdict evaluate evaluate_strict judge
+TransitionError Variants Verdict evaluate evaluate_strict judge
 """
 PINNED_TESTING = "FlagSourceContract ManualClock RecordingObserver RolloutStoreContract override_flag"
 

@@ -69,6 +69,42 @@ def test_of_several_the_longest_counts() -> None:
     assert [frozen_until(freezes, now=now) for now in (5.0, 15.0, 25.0)] == [20.0, 20.0, None]
 
 
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        ("2026-11-20T15:59:59", "2026-11-23T06:00:00"),
+        ("2026-11-21T12:00:00.123456", "2026-11-23T06:00:00"),
+        ("2026-11-23T06:00:00", None),
+        ("2026-12-10T00:00:00", "2026-12-21T06:00:00"),
+    ],
+    ids=["friday", "saturday-and-a-bit", "over", "dates-into-hours"],
+)
+def test_a_freeze_is_over_where_no_other_begins(now: str, until: str | None) -> None:
+    """The end of Friday is not the end of a frozen weekend, nor that of a stretch of the calendar."""
+    freezes = (
+        FrozenHours(days=("fri", "sat", "sun")),
+        FrozenHours(days=("sun",), start_minute=22 * 60, end_minute=6 * 60),
+        FrozenDates(start=int(at("2026-12-09T00:00:00")), end=int(at("2026-12-18T00:00:00"))),
+    )
+
+    found = frozen_until(freezes, now=at(now))
+
+    assert found == (None if until is None else at(until))
+
+
+def test_hours_that_never_end_are_followed_for_a_week_and_no_longer() -> None:
+    """Beside a date that lies a lifetime away, too."""
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    now = at("2026-11-20T12:00:00")
+    far = FrozenDates(start=int(at("2026-11-24T00:00:00")), end=int(at("2096-01-01T00:00:00")))
+
+    always = frozen_until((FrozenHours(days=days),), now=now)
+    beside = frozen_until((FrozenHours(days=days), far), now=now)
+
+    assert always == at("2026-11-28T00:00:00")
+    assert beside == at("2096-01-09T00:00:00")
+
+
 def test_freezes_are_written_as_they_are_read() -> None:
     """A round trip, in the order of the week."""
     hours = FrozenHours(days=("sun", "fri"), start_minute=90, end_minute=1_440)

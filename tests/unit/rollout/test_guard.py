@@ -26,6 +26,25 @@ def test_no_data_holds_and_says_what_is_missing() -> None:
     assert verdict.rule_version == RULE_VERSION
 
 
+@pytest.mark.parametrize(("minutes", "kind"), [(63, VerdictKind.PASS), (64, VerdictKind.UNDECIDED)])
+@pytest.mark.parametrize("is_shadow", [False, True])
+def test_an_hour_without_deliveries_is_no_data_however_long_the_window_is(
+    minutes: int, kind: VerdictKind, is_shadow: bool
+) -> None:
+    """The last of four well minutes lies an hour back, and then more; of a shadow stage, envelopes."""
+    day = Criteria(window_minutes=1_440)
+    silent = [row(minute, {"dispatch_03": 1}) for minute in range(4, 64)]
+    evidence = seen([*WELL_ROWS, *silent], minutes=minutes, criteria=day)
+
+    verdict = judge(day, evidence, BEGIN + 60 * minutes - 0.1, is_shadow=is_shadow)
+
+    assert verdict.kind is kind
+    what = "envelope was built" if is_shadow else "delivery ended"
+    said = [] if kind is VerdictKind.PASS else [f"no {what} at this stage in the last 60 minutes"]
+    assert list(verdict.missing) == said
+    assert kind is VerdictKind.PASS or verdict.explain() == f"hold: {said[0]}"
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_cannot_be_read_is_undecided(source: str) -> None:
     """All measures of that source, whatever is known of them, and no others."""

@@ -63,7 +63,6 @@ def test_the_slow_tier_is_no_sample_and_an_arrival_there_a_recovery() -> None:
 @pytest.mark.parametrize(
     ("kind", "outcome", "more", "counts"),
     [
-        ("delivered", "success", {"is_test": True}, {}),
         ("held", None, {}, {}),
         ("waiting", None, {}, {}),
         ("dead_letter", "pii_blocked", {}, {}),
@@ -76,7 +75,7 @@ def test_the_slow_tier_is_no_sample_and_an_arrival_there_a_recovery() -> None:
 def test_what_proves_nothing_is_no_sample(
     kind: str, outcome: str | None, more: dict[str, object], counts: dict[str, int]
 ) -> None:
-    """Test sends, holds, an open breaker's refusals and failed probes end no delivery."""
+    """Holds, an open breaker's refusals and failed probes end no delivery."""
     assert settled(kind, outcome, **more) == counts
 
 

@@ -12,7 +12,7 @@ from rollout import state_text
 from rollout.commands import Approve, Kill, Pause, RollBack, Start, Unkill
 from rollout.errors import ConfigError, JournalBroken, StoreConflict, TransitionError
 from rollout.flags import FlagKey
-from rollout.journal import JournalEntry, replay, verify
+from rollout.journal import JournalEntry, follow, replay, verify
 from rollout.percentage import NOBODY
 from rollout.rollout_state import Progress, RolloutState, State
 from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, NOW, PLAN, Driven, pct, plan_of
@@ -105,6 +105,24 @@ def test_an_entry_that_is_missing_or_moved_is_found() -> None:
         verify(entries[:-1], head=head)
     with pytest.raises(JournalBroken, match="ends at nothing"):
         verify([], head=head)
+
+
+def test_a_head_that_was_noted_earlier_is_found_where_it_stands() -> None:
+    """The log has one of each entry: yesterday's is no break, and one that is nowhere is."""
+    entries = a_whole_life().entries
+
+    early, last = follow(entries, noted=entries[1].hash), follow(entries, noted=entries[-1].hash)
+
+    assert (early.head, early.noted_version, early.after) == (
+        entries[-1].hash,
+        entries[1].version,
+        len(entries) - 2,
+    )
+    assert (last.noted_version, last.after) == (entries[-1].version, 0)
+    assert follow([], noted="").head == ""
+    for nowhere in ("0" * 64, ""):
+        with pytest.raises(JournalBroken, match=r"^the journal ends at [0-9a-f]{12}, and no entry"):
+            follow(entries, noted=nowhere)
 
 
 def test_a_chain_that_was_forged_anew_still_needs_growing_versions() -> None:

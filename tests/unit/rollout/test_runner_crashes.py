@@ -14,6 +14,8 @@ from tests.unit.rollout.rollout_world import ANNA, BREACH, FLAG, HOLD, PASS, pct
 from tests.unit.rollout.runner_arrows import ARROWS, Arrow, Play, check_deaths
 from tests.unit.rollout.runner_world import Crash, DyingStore, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("arrow", ARROWS, ids=str)
 def test_a_crash_on_any_arrow_ends_where_the_arrow_leads(arrow: Arrow) -> None:

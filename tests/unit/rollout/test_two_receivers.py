@@ -11,6 +11,8 @@ from rollout.testing.worlds import Fault, Health, World, simulate
 from rollout.verdict import Call, Standing
 from tests.guarding import WELL, reading, row, verdict_of
 
+pytestmark = pytest.mark.slow
+
 DIES = {"attempts": 15, "unanswered": 15, "failed_connection_error": 5, "openings": 1, "open_seconds": 40}
 AWAY = {"attempts": 1, "unanswered": 1, "refused": 25, "open_seconds": 60}
 HALF_AN_HOUR = 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,16 @@ def test_a_reading_from_before_there_were_bounds_is_exact() -> None:
     assert reading(GO).shown == "97.5"
 
 
+@pytest.mark.parametrize("value", [None, 7, 97.5])
+def test_a_value_is_read_as_it_was_written(value: float | None) -> None:
+    """A count stays whole, so that what is written again is the same text."""
+    before = replace(reading(GO), value=value)
+
+    after = Reading.from_dict(json.loads(json.dumps(before.as_dict())))
+
+    assert json.dumps(after.as_dict()) == json.dumps(before.as_dict())
+
+
 def drop(name: str) -> Callable[[dict[str, object]], None]:
     return lambda data: data.pop(name) and None
 
@@ -132,15 +143,17 @@ def put_reading(name: str, value: object) -> Callable[[dict[str, object]], None]
         (put("kind", 3), "verdict.kind"),
         (put("call", "hold"), "verdict"),
         (put("readings", {}), "verdict.readings"),
-        (put("readings", ["x"]), "verdict.readings"),
+        (put("readings", ["x"]), "verdict.readings[0]"),
         (put("rule_version", True), "verdict.rule_version"),
         (put("rule_version", "1"), "verdict.rule_version"),
-        (put("missing", [1]), "verdict.missing"),
-        (put_reading("value", True), "verdict.value"),
-        (put_reading("value", float("inf")), "reading.success_rate"),
-        (put_reading("why", None), "verdict.why"),
+        (put("missing", [1]), "verdict.missing[0]"),
+        (put_reading("value", True), "verdict.readings[0].value"),
+        (put_reading("value", float("inf")), "verdict.readings[0].value"),
+        (put_reading("why", None), "verdict.readings[0].why"),
+        (drop("readings"), "verdict.readings"),
+        (drop("missing"), "verdict.missing"),
     ],
-    ids=[f"change-{number}" for number in range(14)],
+    ids=[f"change-{number}" for number in range(16)],
 )
 def test_what_is_no_verdict_is_refused(change: Callable[[dict[str, object]], None], place: str) -> None:
     """The message names the field."""

@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rollout import evidence_text
 from rollout.commands import SetPercentage
 from rollout.counters import Counts
-from rollout.criteria import Criteria
 from rollout.evidence import Evidence, Row, minute_of
 from rollout.flags import FlagKey
 from rollout.rollout_state import RolloutState
@@ -124,6 +121,36 @@ def test_an_outage_of_one_source_is_held_back_for_a_quarter_of_an_hour_at_most()
     assert success.sample == 90 * 30
 
 
+def test_a_clock_that_went_back_is_remembered_although_something_cannot_be_read() -> None:
+    """No minute waits for the breakers then: what minutes held when they came again would be forgotten."""
+    first, driven, source = minute_of(NOW), Driven().start(), Rows()
+    well = [row(first + number, ok=30, attempts=30) for number in range(60)]
+    driven.now = NOW + 3_600
+    driven.tick(evidence=Watch(Everything(well)).look(driven.state, now=driven.now).evidence, after=0.0)
+
+    calls = []
+    for failed in (0, 20, 40):
+        rows = [*well, row(first + 30, failed_server_error=failed, attempts=failed)]
+        source.error = PartlyUnreadable(rows, unreadable={"breakers": "their store does not answer"})
+        driven.now = NOW + 1_800 + failed
+        looked = Watch(source).look(driven.state, now=driven.now)
+        assert looked.verdict is not None
+        calls.append(looked.verdict.call)
+        driven.tick(UNDECIDED, evidence=looked.evidence, after=0.0)
+
+    assert source.asked == [first + 30] * 3
+    assert calls == [Call.HOLD, Call.ROLL_BACK, Call.ROLL_BACK]
+
+
+def test_a_clock_before_the_beginning_of_the_stage_is_said() -> None:
+    """Nothing that is judged then is of the stage."""
+    state = Driven().start().state
+
+    looked = Watch(Rows()).look(state, now=NOW - 1_800)
+
+    assert looked.problem == "the store's clock went back: it is 30 min 0 s before the beginning of the stage"
+
+
 def test_a_start_knows_what_its_minute_held_although_something_cannot_be_read() -> None:
     """As if all of it could: what was there before the start is not judged."""
     source = Rows(row(minute_of(NOW), failed_server_error=9, attempts=9))
@@ -199,64 +226,3 @@ def test_a_start_that_cannot_read_the_evidence_counts_its_whole_minute() -> None
     source.error = OSError("away")
 
     assert Watch(source).begin(FLAG, now=NOW) == ""
-
-
-NAMES = ("ok", "failed_timeout", "unanswered", "openings", "attempts")
-COUNTS = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(NAMES, st.integers(0, 50)),
-)
-ROWS = st.lists(
-    st.builds(
-        lambda minute, name, counts: Row(minute_of(NOW) + minute, name, Counts(counts)),
-        st.integers(0, 80),
-        st.sampled_from(["", "a", "b"]),
-        COUNTS,
-    ),
-    max_size=30,
-)
-
-
-@given(ROWS)
-def test_what_is_remembered_comes_back(rows: list[Row]) -> None:
-    """`loads(dumps(evidence)) == evidence`, whatever was folded."""
-    begun = Evidence.begun(rows, since=NOW)
-    evidence = begun.fold(rows, criteria=Criteria(), until=minute_of(NOW) + 81)
-
-    assert evidence_text.loads(evidence_text.dumps(evidence)) == evidence
-    assert evidence_text.loads(evidence_text.dumps(begun)) == begun
-
-
-WHOLE = evidence_text.dumps(
-    Evidence(since=NOW).fold(
-        [row(minute_of(NOW), ok=3, openings=1)], criteria=Criteria(), until=minute_of(NOW) + 1
-    )
-)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "nothing",
-        "[]",
-        "{}",
-        "[" * 100_000,
-        WHOLE.replace('"form":2', '"form":1'),
-        WHOLE.replace('"before":[]', '"before":[[1,2]]'),
-        WHOLE.replace('"before":[]', '"before":[[1,"main",{"nonsense":1}]]'),
-        WHOLE.replace('"ok":3', '"ok":-3'),
-        WHOLE.replace("[0,[0,0],[0,", "[0,[0],[0,"),
-        WHOLE.replace('"openings":1', '"nonsense":1'),
-        WHOLE.replace("[[", "[7,[", 1),
-        WHOLE.replace('"main":[', '"main":["x",'),
-        WHOLE.replace("[0,0,0]", "[0,0]"),
-        WHOLE.replace("[0,0,0]", '"none"'),
-        WHOLE.replace('"cusum":', '"cusum":{},"x":'),
-    ],
-)
-def test_what_is_no_memory_is_none(text: str) -> None:
-    """Never an error out of a damaged text."""
-    assert text != WHOLE
-
-    assert evidence_text.loads(text) is None

@@ -26,7 +26,6 @@ def test_the_public_names_are_these_and_sorted() -> None:
         "MemoryBreakerStore",
         "MemoryReplayStore",
         "Outcome",
-        "PiiLeak",
         "Receiver",
         "RetryPolicy",
         "Scheme",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhooks_core.detectors import FORBIDDEN_KEYS, Kind, detect, is_forbidden_key, readable
 
@@ -225,16 +229,29 @@ def test_several_kinds_are_told_each_once_in_a_fixed_order() -> None:
         "z:",
         "z:1:",
         "001 ",
+        "a" + "\u0301" * 99_999 + "\u0327" * 99_999,
+        "\u0344",
+        "\u0301\uff9e",
+        "\u0f75\u0f73",
     ],
+    ids=lambda seed: ascii(seed[:8]),
 )
 def test_a_long_text_costs_no_more_than_its_length(seed: str) -> None:
     """Some 50 ms for 200,000 characters; with the square of the length it would take minutes."""
-    text = (seed * 200_000)[:200_000] + "x"
+    text = (seed * (200_000 // len(seed) + 1))[:200_000] + "x"
 
     begun = time.perf_counter()
     detect(text)
 
     assert time.perf_counter() - begun < 3
+
+
+@given(st.lists(st.sampled_from("a@1\u0301\u0327\u0344\u200d\uac00é"), max_size=60).map("".join))
+def test_a_text_with_few_marks_in_a_row_loses_none(text: str) -> None:
+    """Thirty behind a letter are more than any language has; what is beyond them is left out."""
+    few = re.sub("([\u0301\u0327\u0344]{30})[\u0301\u0327\u0344]*", r"\1", text)
+
+    assert readable(text) == unicodedata.normalize("NFKC", few).replace("\u200d", "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +20,6 @@ from webhooks_core.errors import (
     MalformedBody,
     MalformedHeader,
     MissingHeader,
-    PiiLeak,
     SignatureInvalid,
     StoreUnavailable,
     TimestampTooNew,
@@ -29,7 +27,6 @@ from webhooks_core.errors import (
     VerificationError,
     WebhookError,
 )
-from webhooks_core.pii import Finding, Kind
 
 # The contract §5: what the sender is told, and with which status.
 ANSWERS = [
@@ -67,35 +64,6 @@ def test_messages_give_the_numbers_and_the_limits() -> None:
     )
 
 
-def test_a_leak_names_the_first_place_and_how_many_more() -> None:
-    """Two findings: the first is told in full, the rest as a number; never a value."""
-    findings = (Finding(kind=Kind.ADDRESS, path="data.note"), Finding(kind=Kind.PHONE, path="data.*"))
-
-    leak = PiiLeak(findings)
-
-    assert str(leak) == "data.note: blocked, kind=address (and 1 more)"
-    assert leak.path == "data.note"
-    assert leak.findings == findings
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (Kind.UNKNOWN_FIELD, 'declare the event\'s fields in WEBHOOKS["EVENTS"]'),
-        (Kind.WRONG_TYPE, "not of the type"),
-    ],
-)
-def test_a_merely_undeclared_field_says_how_to_declare_it(kind: Kind, words: str) -> None:
-    """The developer who added a field reads what to do."""
-    assert words in str(PiiLeak([Finding(kind=kind, path="data.*")]))
-
-
-def test_a_leak_without_findings_is_a_mistake_of_ours() -> None:
-    """There is nothing to tell, so there is no such error."""
-    with pytest.raises(ValueError, match="at least one finding"):
-        PiiLeak([])
-
-
 def test_every_error_of_the_package_has_one_root() -> None:
     """`except WebhookError` catches them all."""
     found = [
@@ -113,7 +81,6 @@ def test_every_error_of_the_package_has_one_root() -> None:
         ConfigError("A", "b"),
         KeyFormatError("A", "b"),
         EnvelopeError("data", "b"),
-        PiiLeak([Finding(kind=Kind.KEY, path="data.*")]),
         AddressBlocked("h", "r"),
         BreakerOpen("eu", 1.5),
         *[error for error, _, _ in ANSWERS],
@@ -126,10 +93,3 @@ def test_errors_cross_a_process_and_come_back_equal(error: WebhookError) -> None
         assert type(twin) is type(error)
         assert str(twin) == str(error)
         assert vars(twin) == vars(error)
-
-
-def test_a_finding_is_anything_with_a_kind_and_a_path() -> None:
-    """The error tree does not depend on how findings are made."""
-    leak = PiiLeak([SimpleNamespace(kind="address", path="data.x")])
-
-    assert str(leak) == "data.x: blocked, kind=address"

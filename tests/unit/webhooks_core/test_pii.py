@@ -85,6 +85,10 @@ def test_what_is_not_declared_is_a_finding_but_not_personal(
         ({"note": '{"email": 5}'}, ("key", "data.note.*", True)),
         ({"note": '[1, {"x": "\\u0040bob"}]'}, ("handle", "data.note[1].*", True)),
         ({"note": ' "a\\u0040b.co"'}, ("address", "data.note", True)),
+        ({"note": '\u200b{"x": "a\\u0040b.co"}'}, ("address", "data.note.*", True)),
+        ({"note": '\ufeff ["a\\u0040b.co"]'}, ("address", "data.note[0]", True)),
+        ({"note": '{"x": "a\\u0040b.co"} .'}, ("address", "data.note.*", True)),
+        ({"note": '{"n": 1' + "0" * 5000 + ', "x": "a\\u0040b.co"}'}, ("address", "data.note.*", True)),
     ],
 )
 def test_personal_data_are_found_wherever_they_stand(data: dict[str, object], first: object) -> None:

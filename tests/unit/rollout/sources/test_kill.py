@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rollout.django import conf
 from rollout.errors import KillFileStuck
 from rollout.sources.kill import DEFAULT_PATH, KillFile
+from rollout.sources.trip import Trip, Tripwire
 
 
 def test_not_there_is_not_killed(tmp_path: Path) -> None:
@@ -87,6 +91,37 @@ def test_where_it_looks(path: str | None, environ: dict[str, str], expected: str
     assert repr(kill) == f"KillFile({expected!r})"
 
 
+@pytest.mark.parametrize(
+    "left_on",
+    ['"/run/kill"', "'/run/kill'", " /run/kill\n", '" /run/kill "', "/run/kill\r\n"],
+    ids=["double", "single", "space", "both", "line-end"],
+)
+def test_what_env_files_leave_on_the_variable_is_taken_away_as_the_settings_do(left_on: str) -> None:
+    """Whoever pulls the switch from a shell must make the file that the workers look at."""
+    environ = {"ROLLOUT_KILL_FILE": left_on}
+
+    by_itself, by_the_settings = KillFile(environ=environ).path, conf.load(None, environ=environ).kill_file
+
+    assert by_itself == by_the_settings == "/run/kill"
+
+
+@pytest.mark.parametrize("said", ["kill", "~/kill", "'\"run/kill\"'"], ids=["name", "home", "quoted"])
+def test_a_variable_that_is_no_absolute_path_stops_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Each process would look below its own directory, so that nobody could pull the switch."""
+    monkeypatch.chdir(tmp_path)
+    kill = KillFile(environ={"ROLLOUT_KILL_FILE": said})
+
+    state = kill.state()
+    for act in (kill.pull, kill.release):
+        with pytest.raises(KillFileStuck, match="no absolute path"):
+            act()
+
+    assert state.killed and "ROLLOUT_KILL_FILE is no absolute path" in state.why
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_relative_path_is_made_absolute_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that changes its directory goes on looking at the same place."""
     monkeypatch.chdir(tmp_path)
@@ -151,3 +186,55 @@ def test_a_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(KillFileStuck, match="could not be removed"):
         KillFile(str(tmp_path / "kill")).release()
+
+
+@pytest.fixture(name="strict_umask")
+def _strict_umask() -> Iterator[None]:
+    """What hardened hosts give root."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("strict_umask")
+def test_folders_that_are_made_can_be_searched_by_all_whatever_the_umask(tmp_path: Path) -> None:
+    """Else a worker of another user stays stopped after the unkill; what was there keeps its mode."""
+    kill = KillFile(str(tmp_path / "var" / "rollout" / "kill"))
+
+    kill.pull("drill")
+    Tripwire(KillFile(str(tmp_path / "lib" / "kill"))).trip(
+        Trip(at=0.0, flag="f", event="e", kind="phone", place="data.x", process="p")
+    )
+
+    made = (tmp_path / "var", tmp_path / "var" / "rollout", tmp_path / "lib")
+    assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [0o755] * 3
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_only_its_owner_may_search_is_told(tmp_path: Path) -> None:
+    """The nearest one; the right of a group is enough, for it may be the workers'."""
+    folder = tmp_path / "rollout"
+    folder.mkdir(0o700)
+    kill = KillFile(str(folder / "kill"))
+    found = []
+
+    for mode in (0o700, 0o710, 0o701):
+        folder.chmod(mode)
+        found.append(f"'{folder}'" in kill.closed_note())
+
+    assert found == [True, False, False]
+
+
+def test_it_is_pulled_where_the_system_has_no_flag_for_not_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has no `O_NONBLOCK`: told by a stand-in, since the tests run elsewhere."""
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    kill = KillFile(str(tmp_path / "kill"))
+
+    kill.pull("drill")
+    is_written = Tripwire(kill).trip(
+        Trip(at=0.0, flag="f", event="e", kind="phone", place="data.x", process="p")
+    )
+
+    assert kill.state().killed and is_written

@@ -74,6 +74,23 @@ def test_a_file_that_cannot_be_written_leaves_the_process_stopped(tmp_path: Path
     assert tripwire.trips() == ()
 
 
+def test_a_second_trip_whose_file_cannot_be_written_leaves_the_process_stopped(tmp_path: Path) -> None:
+    """A person has cleared the first, and nobody has looked since: its file is no sign for the second."""
+    folder = tmp_path / "no"
+    tripwire = wire(folder)
+    tripwire.trip(FOUND)
+    (folder / "kill.trip").unlink()
+    folder.rmdir()
+    folder.write_text("")
+
+    written = tripwire.trip(replace(FOUND, place="data.other"))
+
+    folder.unlink()
+    assert not written
+    assert tripwire.state().killed
+    assert "in this process: address at data.other" in tripwire.state().why
+
+
 def test_whoever_removes_the_file_clears_every_process(tmp_path: Path) -> None:
     """Also the one that found it."""
     here, there = wire(tmp_path), wire(tmp_path)

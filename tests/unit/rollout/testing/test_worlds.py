@@ -16,6 +16,7 @@ from rollout.testing.worlds import (
     Task,
     World,
     broken,
+    short_run,
     spread,
     table,
 )
@@ -32,8 +33,8 @@ def outcome(rolled_back_at: float | None, *, fault_at: float | None = 600.0, pas
                    passes=passes, looks=9, failed=12)  # fmt: skip
 
 
-def kind(name: str = "w", **promise: object) -> Kind:
-    return Kind(group="g", world=World(name=name, per_minute=1), promise=Promise(**promise))  # type: ignore[arg-type]
+def kind(name: str = "w", *, alike: str = "", **promise: object) -> Kind:
+    return Kind(group="g", world=World(name=name, per_minute=1), promise=Promise(**promise), alike=alike)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mean", [0.05, 1.0, 48.0, 400.0])
@@ -151,6 +152,72 @@ def test_a_broken_promise_is_told(
     assert broken({"w": outcomes}, [kind(**promise)]) == said
 
 
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        pytest.param(15, [], id="15-of-20"),
+        pytest.param(16, ["both: the median is 5.0 min, at most 5 are promised"], id="16-of-20"),
+    ],
+)
+def test_a_median_of_few_worlds_is_judged_with_those_of_the_kinds_that_are_alike(
+    late: int, said: list[str]
+) -> None:
+    """Ten of each could not be told from chance; sixteen of twenty are no chance."""
+    delays = [outcome(901.0)] * late + [outcome(700.0)] * (20 - late)
+    kinds = [kind("a", alike="both", median_minutes=5.0), kind("b", alike="both", median_minutes=5.0)]
+
+    assert broken({"a": delays[:10], "b": delays[10:]}, kinds) == said
+
+
+def test_a_kind_that_ran_often_is_judged_by_its_own_median() -> None:
+    """What is like it and in time does not make up for it, and is not blamed for it."""
+    kinds = [kind("a", alike="both", median_minutes=5.0), kind("b", alike="both", median_minutes=5.0)]
+
+    problems = broken({"a": [outcome(901.0)] * 30, "b": [outcome(700.0)] * 29}, kinds)
+
+    assert problems == ["a: the median is 5.0 min, at most 5 are promised"]
+
+
+def test_kinds_that_are_alike_have_the_same_promise() -> None:
+    """One word, one figure: six of a fault of ours."""
+    promises = {(one.alike, one.promise) for one in CATALOGUE if one.alike}
+
+    assert len(promises) == len({word for word, _ in promises}) == 6
+
+
+def test_few_worlds_are_taken_from_all_over_the_kinds() -> None:
+    """Not the first ones: sixty of ninety would be healthy ones and faults, and nothing else."""
+    groups = {task.kind.group for task in spread(20)}
+
+    assert groups == {one.group for one in CATALOGUE}
+    assert {task.seed for task in spread(20, first=7)} == {7}
+
+
+def test_a_short_run_of_kinds_that_have_no_place_in_it_has_one_of_each() -> None:
+    """Whoever asks for the limits alone sees them."""
+    limits = [one for one in CATALOGUE if one.group == "the limits"]
+
+    assert [task.kind for task in short_run(limits)] == limits
+
+
+@pytest.mark.parametrize(
+    ("promise", "said"),
+    [
+        ({"median_minutes": 5.0}, "median at most 5 min"),
+        ({"between_minutes": (4.5, 7.0)}, "4.5 to 7 min"),
+        ({"most_rolled_back_percent": 0.5}, "at most 0.5 % rolled back"),
+        ({"most_passes": 0}, "at most 0 passes"),
+        ({}, "–"),
+    ],
+    ids=["median", "between", "rolled-back", "passes", "nothing"],
+)
+def test_the_table_says_beside_what_came_what_is_promised(promise: dict[str, object], said: str) -> None:
+    """So that nobody has to know the page by heart."""
+    text = table({"w": [outcome(900.0)]}, criteria=Criteria(), kinds=[kind(**promise)])
+
+    assert f"| median 5.0 min, 5.0 to 5.0 | {said} | 12 |" in text
+
+
 def test_the_table_has_the_thresholds_beside_what_they_do() -> None:
     """What differs from the default is marked; worlds that did not run are left out."""
     outcomes = {"a": [outcome(900.0), outcome(None)], "b": [outcome(None, fault_at=None)]}
@@ -159,8 +226,8 @@ def test_the_table_has_the_thresholds_beside_what_they_do() -> None:
 
     assert "openings_hold = 3 (default: 5)" in text
     assert "cusum_limit = 9.2\n" in text
-    assert "| a | 2 | 50.0 % | median 5.0 min, 5.0 to 5.0 | 12 | success_rate_sequence 1 |" in text
-    assert text.endswith("| b | 1 | 0.0 % | – | – | – |")
+    assert "| a | 2 | 50.0 % | median 5.0 min, 5.0 to 5.0 | – | 12 | success_rate_sequence 1 |" in text
+    assert text.endswith("| b | 1 | 0.0 % | – | – | – | – |")
     assert text.count("| world |") == 1
 
 

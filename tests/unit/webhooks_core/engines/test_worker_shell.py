@@ -176,7 +176,6 @@ def test_the_first_stop_waits_for_what_is_under_way() -> None:
     thread.join(PATIENCE)
 
     assert still_there
-    assert yard.shell.was_stopped
     assert yard.left == [0]
     assert sorted(row.state for row in yard.outbox.rows()) == [State.DELIVERED, State.PENDING, State.PENDING]
 

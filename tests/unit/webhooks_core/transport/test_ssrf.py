@@ -187,6 +187,23 @@ def test_a_function_that_breaks_does_not_take_the_resolver_with_it(monkeypatch: 
     assert heard == [KeyError] * 3
 
 
+def test_threads_that_cannot_be_started_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on processes that is met for a while: time-outs meanwhile, and then all is well."""
+    resolver = Resolver(answers(*PUBLIC))
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", lambda _self: _no_thread())
+        for _ in range(ssrf.WORKERS):
+            with pytest.raises(TimedOut):
+                resolver.addresses("a.example", 443, deadline=soon(0.01))
+
+    assert resolver.addresses("a.example", 443, deadline=soon()) == PUBLIC
+    resolver.close()
+
+
+def _no_thread() -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_closing_ends_threads_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread outlives its transport for longer than the system holds it."""
     resolver = Resolver(answers(*PUBLIC))

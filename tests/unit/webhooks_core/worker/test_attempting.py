@@ -35,9 +35,7 @@ class Case:
         self.bench = Bench()
         self.bench.add(1)
         (self.claimed,) = self.bench.outbox.claim(worker="w", limit=1, lease_seconds=15, endpoints={A: 1})
-        self.attempter = Attempter(
-            self.bench.sender, endpoints, max_off_seconds=20.0, observer=self.bench.seen
-        )
+        self.attempter = Attempter(self.bench.sender, endpoints, max_off_seconds=20.0)
 
     def settlement(self, claimed: Claimed | None = None, *, clock_off: float = 0.0) -> Settlement:
         """Attempt it."""
