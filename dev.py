@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `simulate`, `crash`, `docs`.
+"""The one door: `python3 dev.py demo`, `test`, `check`, `bench`, `simulate`, `crash`, `worlds`, `docs`.
 
 Needs nothing but Python >= 3.11 with pip: it makes `.venv` (or the folder that ROLLOUT_VENV names), installs
 what the verb needs, and runs. Ctrl-C ends everything it started. Standard library only.
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,8 +32,6 @@ REDIS = os.environ.get("ROLLOUT_TEST_REDIS", "redis://127.0.0.1:6379/13")
 RABBITMQ = os.environ.get("ROLLOUT_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
-# Thousands of seeds with a bug put in: nothing that coverage could learn from.
-TEETH = "tests/simulation/test_teeth.py"
 # Values, logic and services are the files at the top of each package; folders are edges.
 RINGS = "rollout/*.py,webhooks_core/*.py"
 
@@ -75,6 +75,13 @@ SERVICES = (
 
 def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run *command* in a process group of its own; on Ctrl-C or SIGTERM end the whole group."""
+    with running(*command, env=env, cwd=cwd):
+        pass
+
+
+@contextmanager
+def running(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Iterator[None]:
+    """Run *command* beside the block, then wait for it, as `run` does; an error in the block ends it."""
     child = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
@@ -82,6 +89,7 @@ def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path = ROO
         start_new_session=os.name != "nt",
     )
     try:
+        yield
         status = child.wait()
     except BaseException:
         end(child)
@@ -144,7 +152,12 @@ def demo(arguments: list[str]) -> None:
     run(install("django"), ROOT / "example" / "demo.py", *arguments)
 
 
-def test(arguments: list[str], *, coverage: bool = False) -> None:
+def prepare(_arguments: list[str]) -> None:
+    """Make the environment, and install what the tests need."""
+    install("dev")
+
+
+def test(arguments: list[str], *, coverage: bool = False, only_slow: bool = False) -> None:
     """Run the tests, and say what a missing service leaves out; `--quick` leaves out what is slow."""
     python = install("dev")
     missing = [service for service in SERVICES if not service.is_there()]
@@ -152,12 +165,13 @@ def test(arguments: list[str], *, coverage: bool = False) -> None:
         raise Failed(
             "not there, and nothing is skipped in CI: " + ", ".join(service.name for service in missing)
         )
-    unwanted = [service.marker for service in missing]
-    quick = "--quick" in arguments
+    wanted = [f"not {service.marker}" for service in missing]
     rest = [argument for argument in arguments if argument != "--quick"]
-    if quick:
-        unwanted.append("slow")
-    marks = ["-m", " and ".join(f"not {marker}" for marker in unwanted)] if unwanted else []
+    if "--quick" in arguments:
+        wanted.append("not slow")
+    if only_slow:
+        wanted.append("slow")
+    marks = ["-m", " and ".join(wanted)] if wanted else []
     workers = (
         []
         if any(argument.startswith(("-n", "-p", "--pdb")) for argument in rest)
@@ -165,7 +179,8 @@ def test(arguments: list[str], *, coverage: bool = False) -> None:
         else ["-n", str((os.cpu_count() or 2) + 1), "--dist", "loadgroup"]
     )
     runner = ["-m", "coverage", "run", "-m", "pytest"] if coverage else ["-m", "pytest"]
-    run(python, "-X", "dev", *runner, "-q", *workers, *marks, *rest)
+    # Of the development mode all but its allocator, which looks for faults in C and costs a fifth.
+    run(python, "-X", "dev", *runner, "-q", *workers, *marks, *rest, env={"PYTHONMALLOC": "pymalloc"})
     for service in missing:
         where = f"marker {service.marker}; nothing at {public(service.where)}"
         say(f"left out: the tests that need {service.name} ({where})")
@@ -184,16 +199,9 @@ def measure_coverage(python: Path) -> None:
     run(python, "-m", "coverage", "report", f"--include={RINGS}", "--fail-under=100", "--skip-covered")
 
 
-def simulation(python: Path) -> None:
-    """Run the seeds that must hold, over both stores, and the bugs that must be found: without coverage."""
-    jobs = str(os.cpu_count() or 2)
-    simulate(["--seeds", "20000", "--jobs", jobs])
-    simulate(["--store", "orm", "--seeds", "1000", "--jobs", jobs])
-    run(python, "-m", "pytest", "-q", "-n", jobs, TEETH)
-
-
-def wheel(python: Path) -> None:
+def wheel() -> None:
     """Build the wheel, install it alone in a clean environment outside the tree, and use it there."""
+    python = install("dev")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         run(python, "-m", "build", "--wheel", "--outdir", place / "dist", ROOT)
@@ -211,6 +219,23 @@ def wheel(python: Path) -> None:
         run(clean, "-I", ROOT / "tests" / "e2e" / "wheel_smoke.py", cwd=place)
 
 
+def compute(_arguments: list[str]) -> None:
+    """Run the seeds that must hold, over both stores; build and use the wheel; build the manual."""
+    jobs = str(os.cpu_count() or 2)
+    simulate(["--seeds", "20000", "--jobs", jobs])
+    simulate(["--store", "orm", "--seeds", "1000", "--jobs", jobs])
+    wheel()
+    docs([])
+
+
+def slow_tests(arguments: list[str]) -> None:
+    """Run the slow tests, and what only computes in the time that they wait."""
+    # Of the lowest priority, so that no test waits for it.
+    polite = ("nice", "-n", "19") if shutil.which("nice") else ()
+    with running(*polite, sys.executable, __file__, "compute"):
+        test(arguments, only_slow=True)
+
+
 def check(arguments: list[str]) -> None:
     """Run all that must hold before a change lands, fastest first; stop at the first failure."""
     begun = time.perf_counter()
@@ -222,11 +247,10 @@ def check(arguments: list[str]) -> None:
         ("lint", lambda: run(tools / "ruff", "check", "--quiet", ".")),
         ("imports", lambda: run(tools / "lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT)})),
         ("types", lambda: run(tools / "mypy")),
-        ("tests", lambda: test([*arguments, f"--ignore={TEETH}"], coverage=True)),
+        ("tests", lambda: test([*arguments, "--quick"], coverage=True)),
         ("coverage", lambda: measure_coverage(python)),
-        ("simulation", lambda: simulation(python)),
-        ("wheel", lambda: wheel(python)),
-        ("docs", lambda: docs([])),
+        # Untraced: coverage learns nothing from sweeps and killed processes, and takes four times as long.
+        ("slow tests", lambda: slow_tests(arguments)),
     )
     for stale in ROOT.glob(".coverage*"):
         stale.unlink()
@@ -272,6 +296,8 @@ def docs(arguments: list[str]) -> None:
         "-q",
         "-b",
         "html",
+        "-j",
+        "auto",
         *arguments,
         "docs",
         "docs/_build/html",
@@ -296,12 +322,14 @@ def worlds(arguments: list[str]) -> None:
 
 VERBS = {
     "demo": demo,
+    "install": prepare,
     "test": test,
     "check": check,
     "bench": bench,
     "simulate": simulate,
     "crash": crash,
     "worlds": worlds,
+    "compute": compute,
     "docs": docs,
 }
 
@@ -318,6 +346,8 @@ def main() -> int:
     for name, verb in VERBS.items():
         verbs.add_parser(name, help=(verb.__doc__ or "").splitlines()[0], add_help=False)
     chosen, rest = parser.parse_known_args()
+    # Hundreds of processes start on the same files; without bytecode each would compile them for itself.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
         VERBS[chosen.verb](rest)

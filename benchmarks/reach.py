@@ -1,14 +1,16 @@
-"""How long a change needs until it has reached every worker: from its return to the last start of an attempt.
+"""How long a change needs to reach every worker: until the last decision by what was before it, both ways.
 
 Eight worker processes on PostgreSQL, always with something to send, each deciding before every attempt. What
-is changed, in turn: a ceiling in the database is lowered below every unit in the queue; the kill switch is
-pulled in the database; the kill file is made, by `rolloutctl kill --file`. Each worker leaves the moment of
-its last decision to start an attempt, and the version of the rollout that it knew, where this process finds
-them: the clock is the machine's own, the same for every process. A command that waits for acknowledgements
-would return later, so that the first two are taken from the commit.
+is changed, in turn, and then taken back: a ceiling in the database is lowered below every unit in the queue;
+the kill switch is pulled in the database; the kill file is made, by `rolloutctl kill --file`. Each worker
+leaves the moments of its last decisions, to start an attempt and not to, and the version of the rollout that
+it knew, where this process finds them: the clock is the machine's own, the same for every process. A command
+that waits for acknowledgements would return later, so that the first two are taken from the commit.
 
-The bound is the worst of all changes (contract of the kill switch): at most one second.
-Takes about six minutes. Run: `python benchmarks/reach.py [--changes=N] [--workers=N]`.
+Down is from the change's return to the last start. Up is from the return of what takes it back to the last
+refusal, seen when every worker has started again: when it does is also a matter of who finds something to
+claim. The bound is the worst of all changes, both ways: at most one second.
+Takes about seven minutes. Run: `python benchmarks/reach.py [--changes=N] [--workers=N]`.
 """
 
 from __future__ import annotations
@@ -49,10 +51,11 @@ QUIET_SECONDS = 0.3
 
 
 class Change(NamedTuple):
-    """Something after which no attempt may start, and the way back."""
+    """Something after which no attempt may start, and the way back, each by its name."""
 
     name: str
     do: Callable[[], None]
+    back: str
     undo: Callable[[], None]
 
 
@@ -116,9 +119,14 @@ def changes(runner: Runner, kill_file: Path) -> tuple[Change, ...]:
         return run
 
     return (
-        Change("a ceiling lowered", ceiling(Percentage.parse(LOW)), ceiling(EVERYBODY)),
-        Change("kill, in the database", lambda: _done(runner.obey(Kill(by=by, reason="x"))), begin_again),
-        Change("kill, by file", rolloutctl("kill"), rolloutctl("unkill")),
+        Change("a ceiling lowered", ceiling(Percentage.parse(LOW)), "a ceiling raised", ceiling(EVERYBODY)),
+        Change(
+            "kill, in the database",
+            lambda: _done(runner.obey(Kill(by=by, reason="x"))),
+            "unkill and start, there",
+            begin_again,
+        ),
+        Change("kill, by file", rolloutctl("kill"), "unkill, by file", rolloutctl("unkill")),
     )
 
 
@@ -126,8 +134,11 @@ def _done(step: Any) -> None:
     assert step.entry is not None, step  # a command that was refused changes nothing
 
 
-def measure(change: Change, fleet: Fleet, version: Callable[[], int]) -> float:
-    """Return the seconds from the change's return to the last start of an attempt; 0: none came after it."""
+def measure(change: Change, fleet: Fleet, version: Callable[[], int]) -> tuple[float, float]:
+    """Return the seconds from the change's return to the last start of an attempt (0: none came after it).
+
+    And those from the return of the way back to the last refusal.
+    """
     change.do()
     returned_at, newest = time.monotonic(), version()
     fleet.wait(lambda mark: mark.stopped_at > max(returned_at, mark.started_at), f"stopped ({change.name})")
@@ -138,13 +149,14 @@ def measure(change: Change, fleet: Fleet, version: Callable[[], int]) -> float:
     assert not in_the_database or all(mark.version < newest for mark in marks), "knew it, and started"
     change.undo()
     undone_at = time.monotonic()
-    fleet.wait(lambda mark: mark.started_at > undone_at, "started again")
-    return max(0.0, max(mark.started_at for mark in marks) - returned_at)
+    fleet.wait(lambda mark: mark.started_at > undone_at, f"started again ({change.back})")
+    last_no = max(mark.stopped_at for mark in fleet.marks())
+    return max(0.0, max(mark.started_at for mark in marks) - returned_at), max(0.0, last_no - undone_at)
 
 
 def report(found: dict[str, list[float]]) -> bool:
     """Print the table; return whether every change kept the bound."""
-    print(f"\n{CHANGES} changes of each kind, {WORKERS} workers, {ALIAS}: ms from return to last start")
+    print(f"\n{CHANGES} changes of each kind, {WORKERS} workers, {ALIAS}: ms to the last decision by the old")
     print(f"{'change':<24}{'median':>10}{'p99':>10}{'max':>10}")
     for name, seconds in found.items():
         p99 = statistics.quantiles(seconds, n=100, method="inclusive")[98]
@@ -182,12 +194,12 @@ def main() -> bool:
         fleet = Fleet(marks, workers=WORKERS)
         fleet.wait(lambda mark: mark.started_at > 0, "started")
         turns = changes(runner, directory / "kill")
-        found: dict[str, list[float]] = {turn.name: [] for turn in turns}
+        found: dict[str, list[float]] = {name: [] for turn in turns for name in (turn.name, turn.back)}
         for _ in range(CHANGES):
             for turn in turns:
-                found[turn.name].append(
-                    measure(turn, fleet, lambda: store.load(driving.driving().flag).version)
-                )
+                down, up = measure(turn, fleet, lambda: store.load(driving.driving().flag).version)
+                found[turn.name].append(down)
+                found[turn.back].append(up)
         return report(found)
 
 

@@ -66,9 +66,12 @@ class _Breakers:
     def __init__(self, breakers: RemoteBreakers) -> None:
         self._breakers = breakers
 
-    def seen(self, endpoint_id: str, *, now: float) -> BreakerState | None:  # noqa: ARG002 - the real moment counts
-        found = self._breakers.seen(endpoint_id, now=time.time())
-        return found and replace(found, openings=tuple(hurried(each) for each in found.openings))
+    def seen(self, endpoint_ids: Sequence[str], *, now: float) -> dict[str, BreakerState]:  # noqa: ARG002 - the real moment counts
+        found = self._breakers.seen(endpoint_ids, now=time.time())
+        return {
+            name: replace(each, openings=tuple(hurried(opened_at) for opened_at in each.openings))
+            for name, each in found.items()
+        }
 
 
 def _fleet(

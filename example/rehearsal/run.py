@@ -37,7 +37,11 @@ QUICK_TOURNAMENTS = 60
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo and return its exit status: 0 only when every expectation holds."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # a script that runs it in the background has SIGINT ignored
+        signal.signal(number, _stop)
     expect = Expectations()
     begun = time.monotonic()
     try:
@@ -148,5 +152,5 @@ def _summary(expect: Expectations, *, seconds: float) -> None:
 
 
 def _stop(_number: int, _frame: object) -> None:
-    """Make SIGTERM end the demo as Ctrl-C does, its receiver included."""
+    """Make either signal end the demo, its receiver included."""
     raise KeyboardInterrupt
