@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from webhooks_core.pii import EventFields, check, scan
+from webhooks_core.pii import EventFields, Kind, check, scan
 
 pytestmark = pytest.mark.slow
 
@@ -152,21 +153,27 @@ def test_scan_finds_what_check_finds(planted: tuple[str, str]) -> None:
     assert kind in {str(finding.kind) for finding in scan(text)}
 
 
+# Without an allow-list a path has nothing of the event but how deep it goes, and the places in lists.
+OUR_WORDS = re.compile(
+    r"Finding\(kind=<Kind\.[A-Z_]+: '[a-z_]+'>, path='(data|metadata)(\.\*|\[\d+\])*', in_free_text=False\)"
+)
+
+
 @settings(max_examples=200)
-@given(st.data())
-def test_findings_never_hold_the_value(data: st.DataObject) -> None:
+@example(("@dat", {"items": "@dat"}))  # the name itself is a part of our own word `data`
+@given(PLANTS.flatmap(lambda plant: st.tuples(st.just(plant[0]), nested(plant[0]))))
+def test_findings_never_hold_the_value(planted: tuple[str, dict[str, Any]]) -> None:
     """The place is recorded, never the value: not in kind, path, repr or error (§8)."""
-    value, _ = data.draw(PLANTS)
-    whole = data.draw(nested(value))
+    value, whole = planted
 
     findings = check(whole, {}, None)
 
     assert findings
     for finding in findings:
         shown = f"{finding!r} {finding} {finding.path} {finding.kind}"
-        assert value not in shown
         assert value.casefold() not in shown.casefold()
-        assert value.lstrip("@+") not in shown
+        assert OUR_WORDS.fullmatch(repr(finding)) and str(finding) == repr(finding)
+        assert finding.kind in Kind and finding.path in repr(finding)
 
 
 @given(st.data())
