@@ -1,4 +1,4 @@
-"""Evidence that no settle carries: what `dispatch` costs its caller, envelopes, personal data found.
+"""Evidence that no settle carries: what `dispatch` costs its caller, envelopes, finds in free text.
 
 Counted in memory on the caller's path, and written now and then once the caller's transaction has ended.
 Invariants: counting never raises and never touches a database; a write that fails loses nothing but is tried

@@ -36,9 +36,9 @@ TRIPWIRE = Actor(name="tripwire", authenticated=False)
 
 
 def found(event: str, finding: Finding) -> None:
-    """Act on *finding*: count it, and where it trips, stop this host and have the rollout rolled back."""
-    tally().count(of_pii(free_text=not finding.trips_rollout))
+    """Act on *finding*: stop this host and have the rollout rolled back, or where it only holds, count it."""
     if not finding.trips_rollout:
+        tally().count(of_pii(free_text=True))
         tally().flush_soon(at_once=True)
         return
     switches = wiring.built().switches
@@ -89,9 +89,19 @@ def report(**_signal: object) -> None:
         what = trips[0] if trips else "a trip file that says nothing"
         command = RollBack(by=TRIPWIRE, reason=f"personal data found: {what}")
         unreadable.obeyed(command, store=store, flag=flag, runner=driving.runner())
-        tally().flush_soon(at_once=True)
+        _count()
     except Exception as error:  # noqa: BLE001 - the host has stopped; whoever sees the file next tries again
         wiring.log_failure(f"Rollout tripped, and could not be rolled back yet: error={type(error).__name__}")
+
+
+def _count() -> None:
+    """Put the find into the evidence, together with its rollback and never later than that.
+
+    A count that waited in some process's memory would roll back what a person has started since.
+    """
+    with suppress(Exception):  # the rollback is done and says why; nothing waits for the count
+        if (table := driving.evidence()) is not None:
+            table.add({"": of_pii(free_text=False)})
 
 
 def is_free(alias: str) -> bool:

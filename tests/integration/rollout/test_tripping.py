@@ -10,7 +10,7 @@ from django.core.signals import request_finished
 from django.db import transaction
 
 from rollout.actor import Actor
-from rollout.commands import Start
+from rollout.commands import RollBack, Start
 from rollout.counters import Counts
 from rollout.django import dispatch, driving, tripping, wiring
 from rollout.django.tally import tally
@@ -155,6 +155,25 @@ def test_two_hits_are_one_rollback(world: World) -> None:
 
     causes = [entry.cause for entry in driving.store().journal(driving.driving().flag)]
     assert len(causes) == 2
+
+
+def test_a_find_that_was_cleared_does_not_roll_back_what_is_started_after_it(world: World) -> None:
+    """Another process of the host has told of it first, and this one writes its counts only later."""
+    runner, tripwire = driving.runner(), wiring.built().switches.tripwire
+    with pytest.raises(RuntimeError, match="caller"), transaction.atomic(using=world.alias):
+        send(world, recipient_count=ADDRESS)
+        raise RuntimeError("caller")
+    runner.obey(RollBack(by=tripping.TRIPWIRE, reason="personal data found: told by a worker"))
+    request_finished.send(sender=None)
+    runner.tick()
+    tripwire.clear()
+
+    runner.obey(Start(by=ANNA, reason="the call sends an id now"))
+    late = evidence()
+    runner.tick()
+
+    assert late.get("pii") == 0
+    assert state().state in (State.RUNNING, State.HOLD)
 
 
 def test_without_a_place_for_the_file_the_process_stops_all_the_same(
