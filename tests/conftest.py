@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from rollout.testing import ManualClock
+from tests import databases
 from tests.integration.django.project import KILL_FILE
 
 NOW = 1_763_000_000.0
@@ -40,6 +42,16 @@ def clock() -> ManualClock:
 def secret() -> str:
     """A secret of 64 hex digits that is not the seeds' example."""
     return SECRET
+
+
+@pytest.fixture(scope="session")
+def postgres_template(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A migrated database on PostgreSQL, of this process's own, to which nobody is connected: for copies."""
+    name = f"rollout_template_{os.getpid()}"
+    with databases.postgres_database(name):
+        with django_db_blocker.unblock(), databases.alias("template", databases.postgres(name)) as alias:
+            databases.migrated(alias)
+        yield name
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,12 +1,15 @@
 """Real databases for tests: a SQLite file in WAL with IMMEDIATE transactions, and a database on PostgreSQL.
 
-Each is an alias of Django's that a test adds for itself, migrated once a session and emptied for each test.
+Each is an alias of Django's that a test adds for itself, migrated and empty. Migrations run once
+in a process; any other database is a copy.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,11 +70,11 @@ def alias(name: str, settings: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def postgres_database(name: str) -> Iterator[str]:
-    """Create a database on the server, and drop it afterwards."""
+def postgres_database(name: str, *, template: str = "template1") -> Iterator[str]:
+    """Create a database on the server as a copy of *template*, and drop it afterwards."""
     with psycopg.connect(SERVER, autocommit=True) as server:
         server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        server.execute(f'CREATE DATABASE "{name}"')
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield name
     finally:
@@ -81,20 +84,40 @@ def postgres_database(name: str) -> Iterator[str]:
 
 def migrated(name: str) -> None:
     """Bring the alias *name* to the newest schema."""
+    file = Path(connections[name].settings_dict["NAME"])
+    if connections[name].vendor == "sqlite" and not file.exists():
+        migrated_file(file)
+    else:
+        _migrate(name)
+
+
+def migrated_file(path: Path) -> Path:
+    """Make a migrated SQLite file at *path*."""
+    shutil.copy(_sqlite_template(), path)
+    return path
+
+
+def _migrate(name: str) -> None:
     call_command("migrate", "webhooks", database=name, verbosity=0)
     call_command("migrate", "rollout", database=name, verbosity=0)
+
+
+@functools.cache
+def _sqlite_template() -> Path:
+    _folder.append(folder := tempfile.TemporaryDirectory(prefix="rollout-template-"))
+    path = Path(folder.name) / "migrated.sqlite3"
+    with alias("sqlite_template", sqlite(path)) as name:
+        _migrate(name)
+    return path
+
+
+_folder: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 def empty(name: str) -> None:
     """Empty every table of ours on PostgreSQL."""
     with connections[name].cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
-
-
-def copied(template: Path, path: Path) -> Path:
-    """Copy a migrated SQLite file."""
-    shutil.copy(template, path)
-    return path
 
 
 def close_in_threads(name: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -57,14 +57,13 @@ class TestPostgreSQL(DjangoRolloutStoreSuite):
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
-    def _open(cls, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    def _open(cls, postgres_template: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         name = f"rollouts_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         with (
             django_db_blocker.unblock(),
-            databases.postgres_database(name),
+            databases.postgres_database(name, template=postgres_template),
             databases.alias(name, databases.postgres(name)),
         ):
-            databases.migrated(name)
             cls.alias = name
             yield
             connections[name].close()

@@ -340,14 +340,16 @@ class TestCeleryOnRedis(OnCelery):
 def celery(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    django_db_blocker: DjangoDbBlocker,
+    postgres_template: str,
 ) -> Iterator[tuple[CeleryWorld, Scripted]]:
     """A worker of two processes with a beat, on a database and a broker."""
     name = f"rollout_celery_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     settings, folder = databases.postgres(name), tmp_path_factory.mktemp("celery")
-    with databases.postgres_database(name), scripted() as receiver, request.cls.broker() as broker:
-        with django_db_blocker.unblock(), databases.alias("celery", settings):
-            databases.migrated("celery")
-        with celery_world(broker, settings, receiver.port, folder) as world:
-            world.start("-P", "prefork", "-c", str(PROCESSES))
-            yield world, receiver
+    with (
+        databases.postgres_database(name, template=postgres_template),
+        scripted() as receiver,
+        request.cls.broker() as broker,
+        celery_world(broker, settings, receiver.port, folder) as world,
+    ):
+        world.start("-P", "prefork", "-c", str(PROCESSES))
+        yield world, receiver

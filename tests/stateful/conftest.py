@@ -24,12 +24,11 @@ def walked_sqlite(
 
 
 @pytest.fixture(scope="session")
-def walked_postgres(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+def walked_postgres(postgres_template: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """An alias of a migrated database on PostgreSQL, of this process's own."""
     with (
-        databases.postgres_database(f"rollout_walk_{os.getpid()}") as database,
+        databases.postgres_database(f"rollout_walk_{os.getpid()}", template=postgres_template) as database,
         django_db_blocker.unblock(),
         databases.alias("walk_postgres", databases.postgres(database)) as name,
     ):
-        databases.migrated(name)
         yield name

@@ -31,19 +31,21 @@ def broker_of(kind: str) -> AbstractContextManager[RedisServer | None]:
     ]
 )
 def place(
-    request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    postgres_template: str,
+    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Place]:
     """A world without a worker yet, its database the alias `celery` here."""
     name = f"rollout_celery_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     settings = databases.postgres(name)
     with (
-        databases.postgres_database(name),
+        databases.postgres_database(name, template=postgres_template),
         scripted() as receiver,
         broker_of(request.param) as server,
         django_db_blocker.unblock(),
         databases.alias("celery", settings),
     ):
-        databases.migrated("celery")
         url = RABBITMQ if server is None else server.url
         with celery_world(url, settings, receiver.port, tmp_path) as world:
             yield world, receiver

@@ -109,15 +109,16 @@ def world(
     """A database of each kind."""
     name = f"rollout_world_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     if request.param == "sqlite":
-        yield from _opened(databases.sqlite(tmp_path / "outbox.sqlite3"), django_db_blocker)
+        with django_db_blocker.unblock():
+            file = databases.migrated_file(tmp_path / "outbox.sqlite3")
+        yield from _opened(databases.sqlite(file), django_db_blocker)
         return
-    with databases.postgres_database(name):
+    with databases.postgres_database(name, template=request.getfixturevalue("postgres_template")):
         yield from _opened(databases.postgres(name), django_db_blocker)
 
 
 def _opened(settings: dict[str, Any], blocker: DjangoDbBlocker) -> Iterator[World]:
     with blocker.unblock(), databases.alias("world", settings) as alias, guarded() as receiver:
-        databases.migrated(alias)
         found = World(alias, settings, receiver)
         try:
             yield found

@@ -42,8 +42,11 @@ def migrated(
                 databases.migrated(name)
                 yield name
         else:
-            with databases.postgres_database(name), databases.alias(name, databases.postgres(name)):
-                databases.migrated(name)
+            template = request.getfixturevalue("postgres_template")
+            with (
+                databases.postgres_database(name, template=template),
+                databases.alias(name, databases.postgres(name)),
+            ):
                 yield name
                 connections[name].close()
 
