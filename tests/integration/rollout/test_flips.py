@@ -4,7 +4,7 @@
 return of the command: at the receiver, the last request that arrives, which is what is promised; and in the
 database, the acknowledgement of every worker, which is a write of its own behind it. Whoever has acknowledged
 decides to start nothing any more. The gate's machine runs other tests on the same two cores meanwhile, so
-that a process may get none for a while: there one flip in ten may take up to twice the bound, and what had
+that a process may get none for a while: there one flip in ten may take up to twice either bound, and what had
 started may arrive late; by hand, none may.
 """
 
@@ -80,14 +80,15 @@ def test_every_flip_reaches_every_worker_within_a_second(
         runner.obey(Unkill(by=ANNA, reason="on"))
         runner.obey(Start(by=ANNA, reason="on"))
 
+    times = 1 if BY_HAND else 2
     took.sort()
     last.sort()
     record_property("last arrival", f"{last[-1]:.2f} s of {flips}, median {last[flips // 2]:.2f}")
     record_property("slowest acknowledgement", f"{took[-1]:.2f} s of {flips}, median {took[flips // 2]:.2f}")
     assert len(last) == flips
-    assert last[-1] <= BOUND_SECONDS * (1 if BY_HAND else 2), last[-5:]
+    assert last[-1] <= BOUND_SECONDS * times, last[-5:]
     assert last[flips * 9 // 10 - 1] <= BOUND_SECONDS, last[-5:]
-    assert took[-1] <= ACKNOWLEDGED_SECONDS, took[-5:]
+    assert took[-1] <= ACKNOWLEDGED_SECONDS * times, took[-5:]
     assert took[flips * 9 // 10 - 1] <= BOUND_SECONDS, took[-5:]
     assert started_between(fleet, pauses) == []
     assert arrived_late == 0 or not BY_HAND
