@@ -35,6 +35,10 @@ POSTGRES = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.
 # Values, logic and services are the files at the top of each package; folders are edges.
 RINGS = "rollout/*.py,webhooks_core/*.py"
 
+# The tests by which coverage is measured. It learns nothing more from sweeps, from killed processes and from
+# the same test on another database, and makes each take twice as long or more.
+TRACED = "not slow and not postgres"
+
 
 class Failed(Exception):
     """A step that did not pass; the message says which and how."""
@@ -157,7 +161,7 @@ def prepare(_arguments: list[str]) -> None:
     install("dev")
 
 
-def test(arguments: list[str], *, coverage: bool = False, only_slow: bool = False) -> None:
+def test(arguments: list[str], *, coverage: bool = False, only: str = "") -> None:
     """Run the tests, and say what a missing service leaves out; `--quick` leaves out what is slow."""
     python = install("dev")
     missing = [service for service in SERVICES if not service.is_there()]
@@ -169,8 +173,8 @@ def test(arguments: list[str], *, coverage: bool = False, only_slow: bool = Fals
     rest = [argument for argument in arguments if argument != "--quick"]
     if "--quick" in arguments:
         wanted.append("not slow")
-    if only_slow:
-        wanted.append("slow")
+    if only:
+        wanted.append(only)
     marks = ["-m", " and ".join(wanted)] if wanted else []
     workers = (
         []
@@ -228,12 +232,12 @@ def compute(_arguments: list[str]) -> None:
     docs([])
 
 
-def slow_tests(arguments: list[str]) -> None:
-    """Run the slow tests, and what only computes in the time that they wait."""
+def other_tests(arguments: list[str]) -> None:
+    """Run the tests that coverage leaves out, and what only computes in the time that they wait."""
     # Of the lowest priority, so that no test waits for it.
     polite = ("nice", "-n", "19") if shutil.which("nice") else ()
     with running(*polite, sys.executable, __file__, "compute"):
-        test(arguments, only_slow=True)
+        test(arguments, only=f"not ({TRACED})")
 
 
 def check(arguments: list[str]) -> None:
@@ -247,10 +251,9 @@ def check(arguments: list[str]) -> None:
         ("lint", lambda: run(tools / "ruff", "check", "--quiet", ".")),
         ("imports", lambda: run(tools / "lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT)})),
         ("types", lambda: run(tools / "mypy")),
-        ("tests", lambda: test([*arguments, "--quick"], coverage=True)),
+        ("tests", lambda: test(arguments, coverage=True, only=TRACED)),
         ("coverage", lambda: measure_coverage(python)),
-        # Untraced: coverage learns nothing from sweeps and killed processes, and takes four times as long.
-        ("slow tests", lambda: slow_tests(arguments)),
+        ("other tests", lambda: other_tests(arguments)),
     )
     for stale in ROOT.glob(".coverage*"):
         stale.unlink()

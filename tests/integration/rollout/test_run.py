@@ -217,21 +217,10 @@ def test_the_command_runs_until_it_is_stopped(
 
 
 @pytest.mark.slow
-@pytest.mark.postgres
-def test_after_a_kill_9_another_runner_takes_over_with_the_lease(
-    tmp_path: Path, django_db_blocker: Any
-) -> None:
+@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_after_a_kill_9_another_runner_takes_over_with_the_lease(world: World, tmp_path: Path) -> None:
     """Two processes: one works, one stands by; the one that is left works on, and ends on SIGTERM with 0."""
-    from tests import databases
-    from tests.integration.outbox.conftest import _opened
-
-    name = f"rollout_run_{os.getpid()}"
-    with databases.postgres_database(name):
-        for world in _opened(databases.postgres(name), django_db_blocker):
-            _take_over(world, tmp_path / "kill")
-
-
-def _take_over(world: World, kill: Path) -> None:
+    kill = tmp_path / "kill"
     assert finish(start(world, kill, "rollout", "start"))[0] == 0
     words = ("rollout", "run", "--interval", "0.2", "--lease", "2")
     store = DjangoRolloutStore(world.outbox.database, environment="test")
