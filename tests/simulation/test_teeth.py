@@ -11,22 +11,25 @@ from tests.simulation.teeth import BUGS, Bug
 from tests.simulation.teeth_orm import ORM_BUGS
 
 MOST_SEEDS = 1_000
+#: Bugs that it takes many seeds to find, and one that does: tried first, since it is one of the thousand.
+LATE = {"a resend is as old as its event": 905, "two rows of a key wait for each other": 446}
 pytestmark = pytest.mark.slow
 
 
-def found_after(run: Runner, bug: Bug) -> str:
-    """Return after how many seeds *bug* is found, and as what; nothing where it is not."""
+def found_by(run: Runner, name: str, bug: Bug) -> str:
+    """Return which of the thousand seeds finds *bug*, and as what; nothing where none does."""
+    seeds = [LATE[name], *range(MOST_SEEDS)] if name in LATE else range(MOST_SEEDS)
     with bug():
-        found = next((outcome for seed in range(MOST_SEEDS) if (outcome := run(seed)).violation), None)
-    return "" if found is None else f"after {found.seed + 1} seeds: {found.violation}"
+        found = next((outcome for seed in seeds if (outcome := run(seed)).violation), None)
+    return "" if found is None else f"by seed {found.seed}: {found.violation}"
 
 
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_a_bug_is_found_within_a_thousand_seeds(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """How many seeds it took is printed (`-s`) and kept with the test's report."""
-    found = found_after(Runner("memory"), BUGS[name])
+    """By which is printed (`-s`) and kept with the test's report."""
+    found = found_by(Runner("memory"), name, BUGS[name])
 
     assert found, f"{name}: not found in {MOST_SEEDS} seeds"
     record_property("found", found)
@@ -38,7 +41,7 @@ def test_a_bug_on_a_database_is_found_within_a_thousand_seeds(
     run_over_orm: Runner, name: str, record_property: Callable[[str, object], None]
 ) -> None:
     """The same over the ORM: most of these are in a statement of SQL."""
-    found = found_after(run_over_orm, ORM_BUGS[name])
+    found = found_by(run_over_orm, name, ORM_BUGS[name])
 
     assert found, f"{name}: not found in {MOST_SEEDS} seeds"
     record_property("found", found)
