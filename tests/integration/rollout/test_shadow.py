@@ -136,6 +136,7 @@ def test_outside_the_shadow_stage_a_closed_gate_builds_nothing(
     assert not wiring.built().switches.state().killed
 
 
+@pytest.mark.slow
 def test_enough_envelopes_let_the_first_stage_begin(
     world: World, monkeypatch: pytest.MonkeyPatch, signed: list[object]
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from webhooks_core.breaker import (
     Admit,
     BreakerPolicy,
@@ -145,6 +147,7 @@ def test_a_clock_set_back_is_counted_in_its_own_second() -> None:
     assert [cell.second - int(NOW) for cell in store.state("a", now=NOW).cells] == [-10, 0]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_refusals_leave_nothing() -> None:
     """Memory stays flat (at most 2 MiB are allowed)."""
     store = MemoryBreakerStore(BreakerPolicy(max_fails=1))
