@@ -118,7 +118,7 @@ def test_a_black_hole_is_answered_in_time_and_goes_by_itself(server: RedisServer
         again = receiving.receive(receiving.request())
 
     assert (away.status, back.status, again.status) == (503, 200, 200)
-    assert spent < 0.15
+    assert spent < 0.25  # 0.1 s; the rest is for a busy machine
     assert receiving.handler.handled == [ID]
     assert again.body == b'{"status": "duplicate"}'
 
