@@ -48,8 +48,10 @@ SCALED = (
     "the time that dispatch adds is not judged: it is told every 5 s, too late for such minutes",
     "p95 holds from 500 ms and rolls back above 600 ms (defaults 2 s and 5 s)",
     "WEBHOOK_MAX_RETRIES = 1 (default 3): what fails is a failure at once",
+    "WEBHOOK_CB_MAX_FAILS = 1000 (default 5): the guard judges, and no breaker opens before it can",
 )
-ENVIRONMENT = {"DEMO_PLAN": json.dumps(PLAN), "WEBHOOK_MAX_RETRIES": "1"}
+# Eight threads end in any order: with the default five 503 in a row may open the breaker first.
+ENVIRONMENT = {"DEMO_PLAN": json.dumps(PLAN), "WEBHOOK_MAX_RETRIES": "1", "WEBHOOK_CB_MAX_FAILS": "1000"}
 ANNA, BERT = Actor(name="anna"), Actor(name="bert")
 FEW = 10  # deliveries: fewer than any verdict needs
 SICK = [503, {"hang": 0}, 503, {"hang": 0}, {"hang": 0}] * 400  # two of five fail
