@@ -99,9 +99,13 @@ def _count() -> None:
 
     A count that waited in some process's memory would roll back what a person has started since.
     """
-    with suppress(Exception):  # the rollback is done and says why; nothing waits for the count
+    try:
         if (table := driving.evidence()) is not None:
             table.add({"": of_pii(free_text=False)})
+    except Exception as error:  # noqa: BLE001 - the rollback is done and says why; nothing waits for the count
+        wiring.log_failure(
+            f"Rollout tripped and rolled back, and the find is not counted: error={type(error).__name__}"
+        )
 
 
 def is_free(alias: str) -> bool:

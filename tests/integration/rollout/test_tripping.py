@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.signals import request_finished
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from rollout.actor import Actor
 from rollout.commands import RollBack, Start
 from rollout.counters import Counts
 from rollout.django import dispatch, driving, tripping, wiring
+from rollout.django.evidence import EvidenceTable
 from rollout.django.tally import tally
 from rollout.percentage import NOBODY
 from rollout.rollout_state import RolloutState, State
@@ -174,6 +175,23 @@ def test_a_find_that_was_cleared_does_not_roll_back_what_is_started_after_it(wor
 
     assert late.get("pii") == 0
     assert state().state in (State.RUNNING, State.HOLD)
+
+
+def test_a_find_that_cannot_be_counted_is_rolled_back_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The count is a trace of the rollback; the log says that it is missing, and of the rollback no lie."""
+
+    def gone(*_arguments: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(EvidenceTable, "add", gone)
+
+    send(world, recipient_count=ADDRESS)
+
+    assert state().state is State.ROLLING_BACK
+    assert "the find is not counted: error=OperationalError" in caplog.text
+    assert "could not be rolled back" not in caplog.text
 
 
 def test_without_a_place_for_the_file_the_process_stops_all_the_same(
