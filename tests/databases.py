@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -18,10 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 from django.core.management import call_command
 from django.db import connections
 
 SERVER = os.environ.get("ROLLOUT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
+#: What a test or a fixture that takes a database of each kind is parametrized with.
+KINDS = ["sqlite", POSTGRES]
 TABLES = (
     "webhooks_delivery, webhooks_attempt, webhooks_workerbeat, webhooks_breaker, webhooks_ratebucket,"
     " webhooks_seenwebhook, webhooks_seensignature, rollout_configuration, rollout_rollout,"
@@ -93,25 +96,22 @@ def migrated(name: str) -> None:
 
 def migrated_file(path: Path) -> Path:
     """Make a migrated SQLite file at *path*."""
-    shutil.copy(_sqlite_template(), path)
+    path.write_bytes(_migrated_bytes())
     return path
+
+
+@functools.cache
+def _migrated_bytes() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "migrated.sqlite3"
+        with alias("sqlite_template", sqlite(path)) as name:
+            _migrate(name)
+        return path.read_bytes()
 
 
 def _migrate(name: str) -> None:
     call_command("migrate", "webhooks", database=name, verbosity=0)
     call_command("migrate", "rollout", database=name, verbosity=0)
-
-
-@functools.cache
-def _sqlite_template() -> Path:
-    _folder.append(folder := tempfile.TemporaryDirectory(prefix="rollout-template-"))
-    path = Path(folder.name) / "migrated.sqlite3"
-    with alias("sqlite_template", sqlite(path)) as name:
-        _migrate(name)
-    return path
-
-
-_folder: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 def empty(name: str) -> None:

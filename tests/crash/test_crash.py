@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests import databases
 from tests.crash.course import Course, run
 from tests.crash.verdict import Victim
 
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.network, pytest.mark.slow]
 CYCLES = 20
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.mark.parametrize("database", databases.KINDS)
 def test_nothing_is_lost_and_nothing_happens_twice(
     database: str,
     tmp_path: Path,

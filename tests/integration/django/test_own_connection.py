@@ -22,10 +22,9 @@ from tests.fault_proxy import fault_proxy
 from webhooks_core.transport.ssrf import Resolver
 
 pytestmark = pytest.mark.network
-ALIASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-@pytest.fixture(scope="module", params=ALIASES)
+@pytest.fixture(scope="module", params=databases.KINDS)
 def place(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -28,7 +28,7 @@ from webhooks_core.verifier import Verified
 COMMAND = "manage.py migrate webhooks"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=databases.KINDS)
 def alias(
     request: pytest.FixtureRequest, using: Override, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:

@@ -102,7 +102,10 @@ class World:
             process.communicate()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+ON_POSTGRES = pytest.mark.parametrize("world", [databases.POSTGRES], indirect=True)
+
+
+@pytest.fixture(params=databases.KINDS)
 def world(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[World]:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from tests import databases
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from webhooks_core.breaker import Admit, BreakerPolicy, Failed, Refused, Ticket
 from webhooks_core.django.stores.breakers import DatabaseBreakerStore
 from webhooks_core.django.stores.line import DatabaseLine
@@ -43,7 +43,7 @@ def asked(line: DatabaseLine) -> int:
     return line.ask(call)
 
 
-@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+@ON_POSTGRES
 def test_a_line_that_hangs_is_given_up_and_another_one_answers(world: World, proxy: FaultProxy) -> None:
     """The thread that waits for a dead connection is left to itself; nobody has to restart the process."""
     moment = [0.0]
@@ -69,7 +69,7 @@ def test_a_line_that_hangs_is_given_up_and_another_one_answers(world: World, pro
     assert (before, after) == (1, 1)
 
 
-@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+@ON_POSTGRES
 def test_a_question_whose_asker_has_gone_is_not_asked_later(world: World, proxy: FaultProxy) -> None:
     """An admission of long ago would take the probe of now."""
     line = DatabaseLine(HOLED, wait_seconds=0.1)
@@ -89,7 +89,7 @@ def test_a_question_whose_asker_has_gone_is_not_asked_later(world: World, proxy:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+@ON_POSTGRES
 def test_breakers_are_shared_again_after_a_black_hole(world: World, proxy: FaultProxy) -> None:
     """Alone while the database says nothing, each answer within 100 ms; then what others opened is seen."""
     policy = BreakerPolicy(max_fails=1)

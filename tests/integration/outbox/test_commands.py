@@ -19,7 +19,7 @@ from django.db import connections, transaction
 from django.test import override_settings
 
 from tests.integration.django.project import project
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from webhooks_core.django import working
 from webhooks_core.django.models import WorkerBeat
 from webhooks_core.django.outbox import DjangoOutbox
@@ -311,7 +311,7 @@ def test_prune_removes_in_portions_what_has_ended_well(world: World, command: Co
     assert command("prune", "--dead", "--yes")[1]["removed"] == 1
 
 
-@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@ON_POSTGRES
 def test_prune_leaves_what_a_person_sends_again_meanwhile(world: World, command: Command) -> None:
     """Dead when it was found, pending when its turn to be removed came: it stays."""
     (gone,) = dead(world, 1)

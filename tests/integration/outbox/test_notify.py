@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from tests.integration.django.project import project
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from webhooks_core.django import listening, wiring, working
 from webhooks_core.django.database_checks import check_outbox
 from webhooks_core.django.listening import Ear
@@ -73,9 +73,6 @@ def postgres(world: World) -> World:
     return world
 
 
-on_postgres = pytest.mark.parametrize("world", ["postgres"], indirect=True)
-
-
 def outbox(world: World, *, environment: str = "test") -> DjangoOutbox:
     """An outbox that tells."""
     return DjangoOutbox(environment=environment, using=world.alias, notify=True)
@@ -88,7 +85,7 @@ def delivery() -> Delivery:
     return Delivery(webhook_id=webhook_id, event="payment_verified", body=body, created_at=time.time())
 
 
-@on_postgres
+@ON_POSTGRES
 def test_rows_are_told_of_when_they_are_committed_and_only_then(postgres: World, listener: Listener) -> None:
     """Not before, nor of what was undone, nor of another environment's, nor where that is not wanted."""
     with pytest.raises(RuntimeError), transaction.atomic(using=postgres.alias):
@@ -111,7 +108,7 @@ def _of(world: World) -> BaseDatabaseWrapper:
     return connection
 
 
-@on_postgres
+@ON_POSTGRES
 def test_a_line_that_is_cut_is_told_once_and_opened_again(
     postgres: World, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +129,7 @@ def test_a_line_that_is_cut_is_told_once_and_opened_again(
     assert listener.told.empty()
 
 
-@on_postgres
+@ON_POSTGRES
 @pytest.mark.slow
 def test_a_worker_that_listens_sends_long_before_its_poll(
     postgres: World, monkeypatch: pytest.MonkeyPatch
@@ -153,7 +150,7 @@ def test_a_worker_that_listens_sends_long_before_its_poll(
     assert postgres.receiver.requests == 2
 
 
-@on_postgres
+@ON_POSTGRES
 def test_by_the_settings_workers_listen_where_events_are_told(postgres: World) -> None:
     """One key for both sides."""
     table = {"ENGINE": "worker", "DATABASE": postgres.alias}

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from tests import databases
 from tests.integration.django.project import project
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from webhooks_core.breaker import Admit, BreakerPolicy, Refused, Succeeded, Ticket
 from webhooks_core.django import wiring, working
 from webhooks_core.django.database_checks import check_database, check_outbox
@@ -147,7 +147,7 @@ def test_a_call_that_does_not_come_back_can_be_interrupted(world: World) -> None
     assert outbox.next_due() is None
 
 
-@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@ON_POSTGRES
 def test_a_worker_goes_on_after_its_connections_were_cut(world: World) -> None:
     """PostgreSQL ends every backend of the worker in the middle of its work; nothing is lost."""
     ids = world.add(200)

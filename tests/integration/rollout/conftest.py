@@ -24,10 +24,9 @@ from webhooks_core.django.outbox.database import Database
 from webhooks_core.testing.captured import real_delivery
 
 __all__ = ["world"]
-KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=databases.KINDS)
 def migrated(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -25,8 +25,6 @@ FLIPS = int(os.environ.get("ROLLOUT_TEST_FLIPS", "50"))
 BY_HAND = "ROLLOUT_TEST_FLIPS" in os.environ
 #: A request that had started may still arrive after its sender has stopped.
 ARRIVING_SECONDS = 0.15
-# Nobody reads what these workers write, and a pipe that is full would stop them.
-SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
 ANNA = Actor(name="user:17", authenticated=True)
 
 
@@ -52,7 +50,9 @@ def busy_fleet(world: World, kill_file: Path, **changes: Any) -> Iterator[World]
         driving.runner().obey(Start(by=ANNA, reason="begin"))
         for number in range(WORKERS):
             name = f"w{number}"
-            processes.start(world, kill_file, "webhooks", "worker", "--name", name, LOGGING=SILENT, **changes)
+            processes.start(
+                world, kill_file, "webhooks", "worker", "--name", name, LOGGING=processes.SILENT, **changes
+            )
         feed = Feed(world)
         feed.start()
         until(lambda: len(driving.store().senders(driving.driving().flag)) == WORKERS)

@@ -29,25 +29,22 @@ from rollout.plan_text import parse_plan, plan_hash
 from rollout.rollout_state import Cause, RolloutState, State
 from rollout.situation import ObstacleKind, obstacles
 from tests.integration.django.project import FLAG
-from tests.integration.outbox.conftest import Process, World
+from tests.integration.outbox.conftest import ON_POSTGRES, Process, World
 from tests.integration.rollout.commands import run_json
 from tests.integration.rollout.conftest import settings_of
-from tests.integration.rollout.processes import finish, start, until
+from tests.integration.rollout.processes import SILENT, finish, start, until
 from webhooks_core.django.outbox import Entry
 from webhooks_core.envelope import seal
 from webhooks_core.settlement import Delivery
 
 ANNA = Actor(name="user:17", authenticated=True)
-# Nobody reads what these processes write, and a pipe that is full would stop them.
-SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
 LEFT_OUT = ["latency", "dispatch_time", "breaker_openings", "retried", "client_errors", "server_errors"]
 STAGE = Percentage.parse(25)
 BAKE_SECONDS = 1
 pytestmark = [
     pytest.mark.network,
     pytest.mark.slow,
-    pytest.mark.postgres,
-    pytest.mark.parametrize("world", ["postgres"], indirect=True),
+    ON_POSTGRES,
 ]
 
 

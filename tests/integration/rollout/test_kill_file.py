@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from tests.integration.rollout.conftest import settings_of
 from tests.integration.rollout.fleet import (
     ARRIVING_SECONDS,
@@ -95,7 +95,7 @@ def cut(world: World, tmp_path: Path) -> Iterator[Cut]:
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@ON_POSTGRES
 def test_with_database_and_redis_cut_off_the_file_stops_all_within_two_seconds(
     cut: Cut, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

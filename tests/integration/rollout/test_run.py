@@ -22,7 +22,7 @@ from rollout.events import Fact, RunnerNews, RunnerTold
 from rollout.observers.log import LogObserver
 from rollout.rollout_state import State
 from rollout.runner import Outcome, Pass
-from tests.integration.outbox.conftest import World
+from tests.integration.outbox.conftest import ON_POSTGRES, World
 from tests.integration.rollout.commands import run, run_json
 from tests.integration.rollout.processes import finish, start, until
 
@@ -216,7 +216,7 @@ def test_the_command_runs_until_it_is_stopped(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@ON_POSTGRES
 def test_after_a_kill_9_another_runner_takes_over_with_the_lease(world: World, tmp_path: Path) -> None:
     """Two processes: one works, one stands by; the one that is left works on, and ends on SIGTERM with 0."""
     kill = tmp_path / "kill"

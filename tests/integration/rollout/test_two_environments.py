@@ -25,9 +25,9 @@ from rollout.percentage import Percentage
 from rollout.rollout_state import RolloutState
 from rollout.rollout_state import State as Rollout
 from tests.integration.django.project import SECRET, project
-from tests.integration.outbox.conftest import Process, World
+from tests.integration.outbox.conftest import ON_POSTGRES, Process, World
 from tests.integration.rollout.commands import run
-from tests.integration.rollout.processes import finish, start, until
+from tests.integration.rollout.processes import SILENT, finish, start, until
 from tests.redis_server import own_server, patient
 from tests.scripted_receiver import Scripted, scripted
 from webhooks_core.breaker import BreakerPolicy, State
@@ -43,14 +43,11 @@ from webhooks_core.verifier import Verified
 
 NAMES = ("production", "staging")
 ANNA = Actor(name="user:17", authenticated=True)
-# Nobody reads what these workers write, and a pipe that is full would stop them.
-SILENT = {"version": 1, "loggers": {"webhooks": {"level": "CRITICAL"}, "rollout": {"level": "CRITICAL"}}}
 pytestmark = [
     pytest.mark.network,
     pytest.mark.slow,
     pytest.mark.redis,
-    pytest.mark.postgres,
-    pytest.mark.parametrize("world", ["postgres"], indirect=True),
+    ON_POSTGRES,
 ]
 
 
